@@ -1,0 +1,28 @@
+.PHONY: run test build check lint vuln bench setup
+
+run: build
+	@bin/singlewindow demo $(if $(ONCE),--once)
+
+test: setup
+	go test -race -shuffle=on -timeout 15m ./...
+
+build: setup
+	@mkdir -p bin
+	@go build -o bin/ ./cmd/singlewindow ./cmd/agencysim
+
+check: build
+	bin/singlewindow check
+
+bench: build
+	bin/singlewindow bench
+
+lint:
+	go tool -modfile=.ci/lint/go.mod golangci-lint run
+
+# VULNDB is a folder or archive of the Go vulnerability data (osv.tgz).
+VULNDB ?= ../shared/vulndb/osv.tgz
+vuln:
+	@.ci/vuln/run $(VULNDB)
+
+setup:
+	@.ci/setup

@@ -1,0 +1,74 @@
+package adapters
+
+import (
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/sony/gobreaker/v2"
+
+	"singlewindow/declare"
+)
+
+// windowParts is how finely the breaker's window slides.
+const windowParts = 10
+
+// A breaker counts how exchanges with one agency end and opens when too many
+// end badly. It never closes by itself: the gateway knows from the database
+// when the agency is back, and has a new one made then.
+type breaker struct {
+	slow    time.Duration
+	counter *gobreaker.CircuitBreaker[declare.Outcome]
+	opened  atomic.Bool // and no outcome has told so yet
+}
+
+// The errors that tell gobreaker what an exchange was worth.
+var (
+	errFailed   = errors.New("the exchange failed")
+	errExcluded = errors.New("the exchange says nothing about the agency")
+)
+
+func newBreaker(name string, entry breakerEntry) *breaker {
+	b := &breaker{slow: entry.Slow}
+	b.counter = gobreaker.NewCircuitBreaker[declare.Outcome](gobreaker.Settings{
+		Name:         name,
+		Interval:     entry.Window,
+		BucketPeriod: entry.Window / windowParts,
+		Timeout:      math.MaxInt64,
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			ended := counts.TotalSuccesses + counts.TotalFailures
+			return ended >= entry.Minimum && decimal.NewFromInt(int64(counts.TotalFailures)).GreaterThanOrEqual(entry.Ratio.Mul(decimal.NewFromInt(int64(ended))))
+		},
+		OnStateChange: func(_ string, _, to gobreaker.State) { b.opened.Store(to == gobreaker.StateOpen) },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errExcluded) },
+	})
+	return b
+}
+
+// guard runs one exchange if the breaker lets it through.
+func (b *breaker) guard(run func() exchange) declare.Outcome {
+	outcome, err := b.counter.Execute(func() (declare.Outcome, error) {
+		done := run()
+		return done.outcome, b.judge(done)
+	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonBreakerOpen}
+	}
+	outcome.Tripped = errors.Is(err, errFailed) && b.opened.CompareAndSwap(true, false)
+	return outcome
+}
+
+// judge counts outages and slowness, never a refusal: an agency that says no
+// is well. A refused credential is ours to mend, and an exchange that we broke
+// off tells nothing.
+func (b *breaker) judge(done exchange) error {
+	switch {
+	case done.outcome.Denied || done.abandoned:
+		return errExcluded
+	case done.outcome.Verdict == declare.VerdictUnreachable, done.outcome.Verdict == declare.VerdictUnsure, done.took >= b.slow:
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"singlewindow/adapters"
+	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
+	"singlewindow/declare/account"
+)
+
+//go:embed demo.yaml
+var demoPlan []byte
+
+// demoTenant is the enterprise that files in the demonstration.
+const demoTenant = "demo"
+
+// demoPatience is how long the demonstration waits for final statuses.
+const demoPatience = 60 * time.Second
+
+// scene is one declaration of the demonstration.
+type scene struct {
+	Kind   string          `yaml:"kind"`
+	Sample string          `yaml:"sample"`
+	Title  string          `yaml:"title"`
+	Word   string          `yaml:"word"`
+	Expect declare.Overall `yaml:"expect"`
+}
+
+func demoCommand() *cobra.Command {
+	var once bool
+	command := &cobra.Command{
+		Use: "demo", Short: "Run a gateway with simulated agencies and watch declarations being cleared", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			s, err := readSettings(command.Flags())
+			if err != nil {
+				return err
+			}
+			if !command.Flags().Changed("data") {
+				s.Data = filepath.Join(s.Data, "demo")
+			}
+			return demo(command.Context(), command.OutOrStdout(), s, once)
+		},
+	}
+	addSettings(command)
+	command.Flags().BoolVar(&once, "once", false, "end when every declaration has its final status; exit 0 only if each is the expected one")
+	return command
+}
+
+// stage is everything a demonstration runs on.
+type stage struct {
+	gateway    *gateway
+	simulators *simulators
+	listener   net.Listener
+	key        string
+	served     chan error
+	stop       context.CancelFunc
+}
+
+func demo(ctx context.Context, out io.Writer, s settings, once bool) error {
+	logFile, log, err := demoLog(s.Data)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	st, err := setStage(ctx, s, log)
+	if err != nil {
+		return errors.Join(err, logFile.Close())
+	}
+	address := "http://" + st.listener.Addr().String()
+	fmt.Fprintf(out, "gateway %s, %d simulated agencies, private PostgreSQL in %s (%.1f s)\n", address, len(st.simulators.agencies), s.Data, time.Since(begun).Seconds())
+	err = play(ctx, out, &client{address, st.key, "en", &http.Client{Timeout: 30 * time.Second}})
+	if err == nil && !once {
+		fmt.Fprintf(out, "\nThe gateway is at %s until you press Ctrl-C. Try:\n\n  export SINGLEWINDOW_KEY=%s\n  curl -s -H \"Authorization: Bearer $SINGLEWINDOW_KEY\" '%s/v1/declarations?limit=3'\n\n", address, st.key, address)
+		select {
+		case <-ctx.Done():
+		case err = <-st.served:
+			st.served <- nil
+		}
+	}
+	return errors.Join(err, st.strike(), logFile.Close())
+}
+
+func demoLog(data string) (*os.File, *slog.Logger, error) {
+	if err := os.MkdirAll(data, 0o711); err != nil {
+		return nil, nil, err
+	}
+	file, err := os.Create(filepath.Join(data, "demo.log"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, slog.New(slog.NewTextHandler(file, nil)), nil
+}
+
+// setStage opens the ledger, starts the simulators and serves the gateway.
+func setStage(ctx context.Context, s settings, log *slog.Logger) (*stage, error) {
+	st := &stage{served: make(chan error, 1), stop: func() {}}
+	if err := st.set(ctx, s, log); err != nil {
+		return nil, errors.Join(explain(err, s), st.strike())
+	}
+	return st, nil
+}
+
+// explain says what to do about the one thing that often goes wrong.
+func explain(err error, s settings) error {
+	if errors.Is(err, privatepostgres.ErrInUse) {
+		return fmt.Errorf("another demonstration is running on %s: stop it, or give this one --data", s.Data)
+	}
+	return err
+}
+
+func (st *stage) set(ctx context.Context, s settings, log *slog.Logger) error {
+	var err error
+	if st.listener, err = net.Listen("tcp", s.Listen); err != nil {
+		// The usual port is taken: a demonstration is content with any.
+		if st.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	opened, err := openStore(ctx, s, false, log)
+	if err != nil {
+		return err
+	}
+	st.gateway = &gateway{store: opened}
+	credentials, err := st.credentials(ctx)
+	if err != nil {
+		return err
+	}
+	// The simulators outlive ctx until strike stops them: they answer what the
+	// gateway still has under way.
+	st.simulators, err = startSimulators(context.WithoutCancel(ctx), filepath.Join(s.Data, "simulators"), "http://"+st.listener.Addr().String(), credentials)
+	if err != nil {
+		return err
+	}
+	s.Agencies = st.simulators.agencies
+	if err := st.gateway.open(s, log); err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	st.stop = stop
+	go func() { st.served <- st.gateway.run(serving, st.listener, log) }()
+	return nil
+}
+
+// credentials makes the enterprise, its key, and a credential for each agency.
+func (st *stage) credentials(ctx context.Context) (map[string]string, error) {
+	accounts := st.gateway.accounts
+	if err := accounts.CreateTenant(ctx, demoTenant, "Demonstration"); err != nil && !errors.Is(err, account.ErrTenantExists) {
+		return nil, err
+	}
+	key, err := accounts.CreateKey(ctx, demoTenant, "demonstration")
+	if err != nil {
+		return nil, err
+	}
+	st.key = key.Secret
+	all, err := adapters.LoadAll(adapters.Embedded(), nil)
+	if err != nil {
+		return nil, err
+	}
+	credentials := map[string]string{}
+	for _, name := range played(all) {
+		if credentials[name], err = accounts.CreateAgencyCredential(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	for _, agency := range all {
+		agency.Close()
+	}
+	return credentials, nil
+}
+
+// strike takes the stage down in the opposite order.
+func (st *stage) strike() error {
+	var err error
+	if st.gateway != nil && st.gateway.gateway != nil {
+		st.stop()
+		err = <-st.served
+	}
+	if st.simulators != nil {
+		err = errors.Join(err, st.simulators.stop())
+	}
+	if st.gateway != nil {
+		err = errors.Join(err, st.gateway.close())
+	}
+	if st.listener != nil {
+		// A gateway that ran has closed it already.
+		if failure := st.listener.Close(); !errors.Is(failure, net.ErrClosed) {
+			err = errors.Join(err, failure)
+		}
+	}
+	return err
+}
+
+// play files every scene and watches until all have their final status.
+func play(ctx context.Context, out io.Writer, c *client) error {
+	scenes, err := readScenes()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
+	defer cancel()
+	begun := time.Now()
+	pending := map[string]scene{}
+	shown := map[string]string{}
+	for i, scene := range scenes {
+		receipt, err := file(ctx, c, scene, begun, i)
+		if err != nil {
+			return err
+		}
+		pending[receipt.ID] = scene
+		fmt.Fprintf(out, "%6.2f s  %-26s accepted     %s: %s\n", time.Since(begun).Seconds(), receipt.Reference, scene.Title, agenciesText(receipt))
+	}
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	var wrong []string
+	for len(pending) > 0 {
+		for id, scene := range pending {
+			status, p, err := c.status(ctx, id)
+			if err != nil {
+				return fmt.Errorf("%d declarations are not final yet: %w", len(pending), err)
+			}
+			if p != nil {
+				return fmt.Errorf("status of %s: %s", id, p.Code)
+			}
+			if text := stateText(status); shown[id] != text {
+				shown[id] = text
+				fmt.Fprintf(out, "%6.2f s  %-26s %-12s %s\n", time.Since(begun).Seconds(), status.Reference, status.Status, text)
+			}
+			if final(status) {
+				delete(pending, id)
+				if status.Status != scene.Expect {
+					wrong = append(wrong, fmt.Sprintf("%s ended as %s, not %s", status.Reference, status.Status, scene.Expect))
+				}
+			}
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
+	}
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
+	}
+	fmt.Fprintf(out, "\n%d declarations reached the expected final status at all their agencies in %.1f s.\n", len(scenes), time.Since(begun).Seconds())
+	return nil
+}
+
+func readScenes() ([]scene, error) {
+	var scenes []scene
+	return scenes, yaml.UnmarshalWithOptions(demoPlan, &scenes, yaml.Strict())
+}
+
+// file files one scene's sample under a reference made anew.
+func file(ctx context.Context, c *client, scene scene, begun time.Time, number int) (declare.Status, error) {
+	body, err := sampleWithReference(scene.Kind, scene.Sample, demoReference(begun, number, scene.Word))
+	if err != nil {
+		return declare.Status{}, err
+	}
+	receipt, p, err := c.submit(ctx, body)
+	if p != nil {
+		var text strings.Builder
+		printProblem(&text, scene.Sample, p)
+		err = errors.New(text.String())
+	}
+	return receipt, err
+}
+
+func demoReference(begun time.Time, number int, word string) string {
+	reference := fmt.Sprintf("DEMO-%s-%d", strings.ToUpper(strconv.FormatInt(begun.UnixMilli(), 36)), number+1)
+	if word != "" {
+		reference += "." + word
+	}
+	return reference
+}
+
+// sampleWithReference gives one of the kind's samples with another reference.
+func sampleWithReference(kind, sample, reference string) ([]byte, error) {
+	kinds, err := declare.LoadKinds()
+	if err != nil {
+		return nil, err
+	}
+	content, err := fs.ReadFile(kinds[kind].Samples, sample)
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]json.RawMessage
+	if err := json.Unmarshal(content, &tree); err != nil {
+		return nil, err
+	}
+	if tree["reference"], err = json.Marshal(reference); err != nil {
+		return nil, err
+	}
+	return json.Marshal(tree)
+}
+
+// final tells whether nothing more will happen at any agency.
+func final(status declare.Status) bool {
+	for _, filing := range status.Filings {
+		if !filing.Decision.Final() {
+			return false
+		}
+	}
+	return len(status.Filings) > 0
+}
+
+func agenciesText(status declare.Status) string {
+	var names []string
+	for _, filing := range status.Filings {
+		names = append(names, filing.Agency)
+	}
+	return strings.Join(names, ", ")
+}
+
+func stateText(status declare.Status) string {
+	var parts []string
+	for _, filing := range status.Filings {
+		state := string(filing.Decision)
+		if filing.Decision == declare.DecisionNone {
+			state = string(filing.Delivery)
+		}
+		parts = append(parts, filing.Agency+" "+state)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker when a release is built.
+var version = "development"
+
+// errRefused ends a command whose answer, already printed, is a refusal.
+var errRefused = errors.New("refused")
+
+// usageError marks what the person at the keyboard must mend in the command.
+type usageError struct{ error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, arguments []string) int {
+	root := rootCommand()
+	root.SetArgs(arguments)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errRefused):
+		return 1
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "singlewindow:", err)
+		return 2
+	}
+	fmt.Fprintln(os.Stderr, "singlewindow:", err)
+	return 1
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "singlewindow",
+		Short:         "The open gateway of an international trade single window",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		serveCommand(), demoCommand(), benchCommand(),
+		checkCommand(), renderCommand(), readCommand(),
+		submitCommand(), validateCommand(), statusCommand(),
+		tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
+	)
+	for _, command := range root.Commands() {
+		command.Args = usageArgs(command.Args)
+		for _, sub := range command.Commands() {
+			sub.Args = usageArgs(sub.Args)
+		}
+	}
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		return nil
+	}
+	return func(command *cobra.Command, arguments []string) error {
+		if err := check(command, arguments); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(command.OutOrStdout(), version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"singlewindow/adapters"
+	"singlewindow/api"
+	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
+	"singlewindow/declare/account"
+	"singlewindow/xsd"
+)
+
+// store is the ledger and what stands beside it, opened.
+type store struct {
+	ledger   *declare.Ledger
+	accounts *account.Accounts
+	ids      *declare.IDs
+	private  *privatepostgres.Server // nil when the database is somebody else's
+}
+
+// openStore connects to the configured database, or starts the private one.
+// beside lets a command work next to a gateway that owns the private one.
+func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (*store, error) {
+	opened := &store{ids: declare.NewIDs(time.Now, rand.Reader)}
+	url := s.Database
+	options := privatepostgres.Options{Folder: s.Data, Binaries: s.PostgresBin, Log: log}
+	if url == "" && beside {
+		url, _ = privatepostgres.Running(ctx, options)
+	}
+	if url == "" {
+		var err error
+		if opened.private, err = privatepostgres.Start(ctx, options); err != nil {
+			return nil, err
+		}
+		url = opened.private.URL()
+	}
+	if err := opened.connect(ctx, s, url); err != nil {
+		return nil, errors.Join(err, opened.close())
+	}
+	return opened, nil
+}
+
+func (o *store) connect(ctx context.Context, s settings, url string) error {
+	var err error
+	if o.ledger, err = declare.OpenLedger(ctx, url, time.Now()); err != nil {
+		return err
+	}
+	secret, err := secretOf(s.Data)
+	if err != nil {
+		return err
+	}
+	o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader)
+	return err
+}
+
+// close ends in the opposite order of opening.
+func (o *store) close() error {
+	if o.ledger != nil {
+		o.ledger.Close()
+	}
+	if o.private == nil {
+		return nil
+	}
+	return o.private.Stop(context.Background())
+}
+
+// secretOf gives the secret that keys are hashed with: made once, beside the
+// data, readable by this user only. Gateways that share a database share it.
+func secretOf(data string) ([]byte, error) {
+	file := filepath.Join(data, "key-secret")
+	secret, err := os.ReadFile(file)
+	if err == nil && len(secret) == 32 {
+		return secret, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("%s is damaged: it must have 32 bytes; without the old one every API key is void", file)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	secret = make([]byte, 32)
+	if _, err := io.ReadFull(rand.Reader, secret); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(data, 0o711); err != nil {
+		return nil, err
+	}
+	return secret, writeOnce(file, secret)
+}
+
+// writeOnce writes a file that must not exist yet, durably: a crash leaves the
+// whole file or none.
+func writeOnce(file string, content []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(content)
+	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Link(temporary.Name(), file)
+	}
+	return errors.Join(err, os.Remove(temporary.Name()))
+}
+
+// gateway is a running gateway with its doors open.
+type gateway struct {
+	*store
+	agencies []*adapters.Agency
+	slots    *xsd.Slots
+	gateway  *declare.Gateway
+	handler  http.Handler
+	stopping atomic.Bool
+}
+
+func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, error) {
+	opened, err := openStore(ctx, s, false, log)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{store: opened}
+	if err := g.open(s, log); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+func (g *gateway) open(s settings, log *slog.Logger) error {
+	deployments, err := s.deployments()
+	if err != nil {
+		return err
+	}
+	fsys, err := folders(s.AgencyFolders)
+	if err != nil {
+		return err
+	}
+	if g.agencies, err = adapters.LoadAll(fsys, deployments); err != nil {
+		return err
+	}
+	for name := range deployments {
+		if !hasAgency(g.agencies, name) {
+			return usageError{fmt.Errorf("the configuration names agency %s, which has no folder", name)}
+		}
+	}
+	if g.slots, err = xsd.OpenSlots(filepath.Join(s.Data, "validating")); err != nil {
+		return err
+	}
+	if g.slots.Poisoned() > 0 {
+		log.Warn("documents that were being validated when the process died are refused from now on", "count", g.slots.Poisoned())
+	}
+	kinds, err := declare.LoadKinds()
+	if err != nil {
+		return err
+	}
+	agencies := make([]declare.Agency, len(g.agencies))
+	for i, agency := range g.agencies {
+		agency.UseSlots(g.slots)
+		agencies[i] = agency
+	}
+	g.gateway = declare.New(g.ledger, kinds, agencies, g.ids, time.Now, declare.DefaultTiming(), log)
+	g.handler = api.New(api.Options{
+		Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+	})
+	return nil
+}
+
+// ready tells whether a request can be answered well: not while stopping, and
+// not without the database.
+func (g *gateway) ready(ctx context.Context) error {
+	if g.stopping.Load() {
+		return errors.New("stopping")
+	}
+	return g.ledger.Ping(ctx)
+}
+
+func hasAgency(agencies []*adapters.Agency, name string) bool {
+	for _, agency := range agencies {
+		if agency.Profile().Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// run serves on listener until ctx ends, then stops in order: no new requests,
+// no new messages taken, what is under way finished and recorded.
+func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           g.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDelivering()
+	delivered, served := make(chan error, 1), make(chan error, 1)
+	go func() { delivered <- g.gateway.Deliver(delivering) }()
+	go func() { served <- server.Serve(listener) }()
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-delivered:
+		delivered <- nil
+	case failure = <-served:
+	case <-g.databaseGone():
+		failure = fmt.Errorf("the private PostgreSQL ended: %w", g.private.Err())
+	}
+	g.stopping.Store(true)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	failure = errors.Join(failure, server.Shutdown(closing))
+	stopDelivering()
+	return errors.Join(failure, <-delivered)
+}
+
+func (g *gateway) databaseGone() <-chan struct{} {
+	if g.private == nil {
+		return nil
+	}
+	return g.private.Done()
+}
+
+func (g *gateway) close() error {
+	for _, agency := range g.agencies {
+		agency.Close()
+	}
+	var err error
+	if g.slots != nil {
+		err = g.slots.Close()
+	}
+	return errors.Join(err, g.store.close())
+}

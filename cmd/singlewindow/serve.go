@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func serveCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			s, err := readSettings(command.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(command.Context(), s, newLog())
+		},
+	}
+	addSettings(command)
+	return command
+}
+
+func newLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+
+func serve(ctx context.Context, s settings, log *slog.Logger) error {
+	g, err := openGateway(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return errors.Join(err, g.close())
+	}
+	on := 0
+	for _, agency := range g.agencies {
+		if agency.Profile().On {
+			on++
+			continue
+		}
+		log.Warn("agency is off: it has no url", "agency", agency.Profile().Name)
+	}
+	log.Info("serving", "address", "http://"+listener.Addr().String(), "agencies", on)
+	err = g.run(ctx, listener, log)
+	return errors.Join(err, g.close())
+}

@@ -1,0 +1,329 @@
+package declare
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A courier carries one agency's messages. Each agency has its own, with its
+// own cap on messages under way, so that a sick agency occupies nobody else.
+type courier struct {
+	g       *Gateway
+	agency  Agency
+	profile Profile
+	hint    chan struct{}
+
+	mu       sync.Mutex
+	underWay int
+	health   health
+	sending  sync.WaitGroup
+}
+
+// health is the agency's state as the database has it, for every process.
+type health struct {
+	state     string // open, paused, denied
+	since     time.Time
+	reason    string
+	nextProbe *time.Time
+	rampFrom  *time.Time
+}
+
+const (
+	agencyOpen   = "open"
+	agencyPaused = "paused"
+	agencyDenied = "denied"
+)
+
+// taken is a message under our lease.
+type taken struct {
+	tenant, id, declaration, agency string
+	digest, body                    []byte
+	epoch                           int64
+	attempts, denials               int
+	asked                           bool // it was unsure: ask before sending again
+	firstSent                       *time.Time
+	probe                           bool
+}
+
+func newCourier(g *Gateway, agency Agency) *courier {
+	return &courier{g: g, agency: agency, profile: agency.Profile(), hint: make(chan struct{}, 1), health: health{state: agencyOpen}}
+}
+
+// wake tells the courier to look at its queue now. Losing a hint costs one
+// poll, nothing else.
+func (c *courier) wake() {
+	select {
+	case c.hint <- struct{}{}:
+	default:
+	}
+}
+
+// run takes and sends until ctx ends, then waits for what is under way.
+func (c *courier) run(ctx context.Context) {
+	defer c.sending.Wait()
+	poll := time.NewTicker(c.g.timing.Poll)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		count, err := c.turn(ctx)
+		if err != nil && ctx.Err() == nil {
+			c.g.log.Error("queue not read", "agency", c.profile.Name, "error", err)
+		}
+		if count > 0 && err == nil {
+			continue // there may be more
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.hint:
+		case <-poll.C:
+		}
+	}
+}
+
+// turn starts as many messages as the agency's health and our cap allow and
+// says how many.
+func (c *courier) turn(ctx context.Context) (int, error) {
+	now := c.g.now()
+	health, room := c.room(now)
+	if health.state != agencyOpen {
+		return 0, c.probe(ctx, health, now)
+	}
+	if room <= 0 {
+		return 0, nil
+	}
+	messages, err := c.take(ctx, room, now, now)
+	for _, message := range messages {
+		c.start(ctx, message)
+	}
+	return len(messages), err
+}
+
+// room tells how many more messages may be put on the wire. After an outage
+// the cap grows 1, 2, 4 … so that an agency just back is not run over.
+func (c *courier) room(now time.Time) (health, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := c.profile.InFlight
+	if from := c.health.rampFrom; from != nil {
+		if steps := now.Sub(*from) / c.g.timing.RampStep; steps < 16 {
+			most = min(most, 1<<max(steps, 0))
+		}
+	}
+	return c.health, most - c.underWay
+}
+
+// probe sends the oldest message of a paused agency, in one process only, to
+// find out whether it is back.
+func (c *courier) probe(ctx context.Context, health health, now time.Time) error {
+	if health.nextProbe == nil || now.Before(*health.nextProbe) {
+		return nil
+	}
+	claimed, err := c.g.ledger.claimProbe(ctx, c.profile.Name, c.g.name, now, now.Add(c.lease()))
+	if err != nil || !claimed {
+		return err
+	}
+	messages, err := c.take(ctx, 1, now, now.AddDate(100, 0, 0))
+	if err != nil || len(messages) == 0 {
+		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(c.profile.Probe), health.reason)
+	}
+	messages[0].probe = true
+	c.start(ctx, messages[0])
+	c.mu.Lock()
+	c.health.nextProbe = nil // until the next look at the database
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *courier) lease() time.Duration { return c.profile.Deadline + c.g.timing.LeaseGrace }
+
+// take leases messages that are due, in the same write that records the
+// attempt: before a byte leaves.
+func (c *courier) take(ctx context.Context, most int, now, due time.Time) ([]taken, error) {
+	var messages []taken
+	err := c.g.ledger.Within(ctx, AgencyScope(c.profile.Name), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("take"), c.profile.Name, most, now, now.Add(c.lease()), due)
+		if err != nil {
+			return err
+		}
+		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
+			t := taken{agency: c.profile.Name}
+			err := row.Scan(&t.tenant, &t.id, &t.declaration, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
+			return t, err
+		})
+		return err
+	})
+	return messages, err
+}
+
+// start carries one message in a goroutine that run waits for. A stop lets it
+// finish: its deadline is its own.
+func (c *courier) start(ctx context.Context, t taken) {
+	c.mu.Lock()
+	c.underWay++
+	c.mu.Unlock()
+	c.sending.Go(func() {
+		defer func() {
+			c.mu.Lock()
+			c.underWay--
+			c.mu.Unlock()
+			c.wake()
+		}()
+		c.carry(context.WithoutCancel(ctx), t)
+	})
+}
+
+// carry sends one message, or asks about it, and has the result recorded. If
+// the record fails the lease expires and the message is asked about.
+func (c *courier) carry(ctx context.Context, t taken) {
+	settlement, outcome := c.exchange(ctx, t)
+	ctx, cancel := context.WithTimeout(ctx, c.g.timing.Drain)
+	defer cancel()
+	if err := c.judgeHealth(ctx, t, outcome); err != nil {
+		c.g.log.Error("agency state not recorded", "agency", c.profile.Name, "error", err)
+	}
+	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
+		c.g.log.Error("attempt not recorded", "agency", c.profile.Name, "message", t.id, "error", err)
+		return
+	}
+	if settlement.lost {
+		c.g.log.Warn("lease lost before the attempt was recorded", "agency", c.profile.Name, "message", t.id)
+	}
+}
+
+// exchange does what may be done with a message now and judges the outcome.
+func (c *courier) exchange(ctx context.Context, t taken) (*settlement, Outcome) {
+	ctx, cancel := context.WithTimeout(ctx, c.profile.Deadline)
+	defer cancel()
+	if digest := sha256.Sum256(t.body); !bytes.Equal(digest[:], t.digest) {
+		return c.setAside(t, ReasonDigest), Outcome{Verdict: VerdictRejected}
+	}
+	dispatch := Dispatch{MessageID: t.id, Agency: t.agency, Body: t.body, Probe: t.probe}
+	if t.firstSent != nil {
+		dispatch.FirstSentAt = *t.firstSent
+	}
+	if !t.asked {
+		outcome := c.agency.Send(ctx, dispatch)
+		return c.judge(t, outcome, false), outcome
+	}
+	if c.profile.Inquirable {
+		outcome := c.agency.Inquire(ctx, dispatch)
+		if outcome.Reason != ReasonUnknownToAgency {
+			return c.judge(t, outcome, true), outcome
+		}
+		if t.denials++; t.denials < 2 && !c.profile.Idempotent {
+			return c.stillUnsure(t, outcome), outcome
+		}
+	} else if !c.profile.Idempotent {
+		s := c.stillUnsure(t, Outcome{Reason: ReasonNoWayToAsk})
+		s.task, s.nextAt = true, c.g.now().AddDate(100, 0, 0)
+		return s, Outcome{Verdict: VerdictAccepted} // says nothing about its health
+	}
+	outcome := c.agency.Send(ctx, dispatch)
+	return c.judge(t, outcome, t.denials == 0), outcome
+}
+
+// judge turns an outcome into a settlement. mayHaveArrived says that an
+// earlier copy may have reached the agency: then "not reached" proves nothing.
+func (c *courier) judge(t taken, outcome Outcome, mayHaveArrived bool) *settlement {
+	now := c.g.now().UTC().Truncate(time.Millisecond)
+	s := &settlement{taken: t, reason: outcome.Reason, denials: t.denials, nextAt: now, answeredAt: now, answer: outcome.Answer, reading: outcome.Reading}
+	switch outcome.Verdict {
+	case VerdictAccepted:
+		s.delivery = DeliveryDelivered
+	case VerdictRejected:
+		s.delivery = DeliveryRefused
+	case VerdictUnreachable:
+		if mayHaveArrived {
+			return c.stillUnsure(t, outcome)
+		}
+		s.delivery, s.firstSent = DeliveryQueued, t.firstSent
+		s.nextAt = now.Add(c.pause(t, outcome))
+		s.unburnt = outcome.Reason == ReasonBreakerOpen
+	default:
+		return c.stillUnsure(t, outcome)
+	}
+	return s
+}
+
+func (c *courier) stillUnsure(t taken, outcome Outcome) *settlement {
+	now := c.g.now().UTC()
+	return &settlement{taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials, nextAt: now.Add(c.pause(t, outcome)), answeredAt: now}
+}
+
+func (c *courier) setAside(t taken, reason string) *settlement {
+	now := c.g.now().UTC()
+	return &settlement{taken: t, delivery: DeliverySetAside, reason: reason, denials: t.denials, nextAt: now, answeredAt: now, task: true}
+}
+
+// pause is the time until the next try: the agency's own wish, or doubling
+// with a spread that differs from message to message.
+func (c *courier) pause(t taken, outcome Outcome) time.Duration {
+	if outcome.RetryAfter > 0 {
+		return outcome.RetryAfter
+	}
+	pause := c.g.timing.RetryMost
+	if doublings := t.attempts - 1; doublings < 10 {
+		pause = min(pause, c.g.timing.RetryFirst<<max(doublings, 0))
+	}
+	spread := fnv.New32a()
+	fmt.Fprintf(spread, "%s %d", t.id, t.attempts)
+	return pause - pause/4 + time.Duration(spread.Sum32()%256)*pause/512
+}
+
+// judgeHealth keeps the one truth about the agency up to date: pauses it when
+// its breaker opened or our credential was refused, resumes it when a probe
+// was answered.
+func (c *courier) judgeHealth(ctx context.Context, t taken, outcome Outcome) error {
+	now := c.g.now().UTC()
+	switch {
+	case outcome.Denied:
+		c.g.log.Error("agency refuses our credential", "agency", c.profile.Name)
+		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(12*c.profile.Probe))
+	case t.probe && (outcome.Verdict == VerdictAccepted || outcome.Verdict == VerdictRejected):
+		c.g.log.Info("agency is back", "agency", c.profile.Name)
+		return c.g.ledger.resumeAgency(ctx, c.profile.Name, c.g.name, now)
+	case t.probe:
+		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(max(c.profile.Probe, outcome.RetryAfter)), outcome.Reason)
+	case outcome.Tripped || outcome.Reason == ReasonBreakerOpen:
+		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(max(c.profile.Probe, outcome.RetryAfter)))
+	}
+	return nil
+}
+
+func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcome Outcome, nextProbe time.Time) error {
+	reason := outcome.Reason
+	if reason == ReasonBreakerOpen {
+		reason = ReasonTooManyFailures
+	}
+	if t.probe {
+		if err := c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, nextProbe, reason); err != nil {
+			return err
+		}
+	}
+	if err := c.g.ledger.pauseAgency(ctx, c.profile.Name, state, reason, c.g.now().UTC(), nextProbe); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.health = health{state: state, since: c.g.now(), reason: reason, nextProbe: &nextProbe}
+	c.mu.Unlock()
+	return nil
+}
+
+// see takes over what the database says about the agency. When it was resumed
+// the local breaker starts counting anew.
+func (c *courier) see(seen health) {
+	c.mu.Lock()
+	before := c.health
+	c.health = seen
+	c.mu.Unlock()
+	if before.state != agencyOpen && seen.state == agencyOpen {
+		c.agency.Resume()
+		c.wake()
+	}
+}

@@ -1,0 +1,153 @@
+package declare
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Gateway is the product: one declaration in, every agency informed, one
+// answer back. Make one with [New]; it works while [Gateway.Deliver] runs.
+type Gateway struct {
+	kinds    map[string]*Kind
+	agencies []Agency
+	ledger   *Ledger
+	ids      *IDs
+	now      func() time.Time
+	timing   Timing
+	log      *slog.Logger
+
+	name     string // of this process, among those that share the ledger
+	intake   *grouper[*acceptance]
+	inbox    *grouper[*keptNotice]
+	scribe   *grouper[fact]
+	couriers map[string]*courier
+}
+
+// Submission is what an enterprise hands in: its bytes, who it is, and the
+// key under which it may ask again without filing twice.
+type Submission struct {
+	Tenant string
+	Key    string
+	Body   []byte
+}
+
+// Receipt is the answer to a submission: the declaration is on disk, every
+// agency's message is rendered and valid, and nothing has been sent yet.
+type Receipt struct {
+	Status
+	Replayed bool `json:"-"` // the answer to an earlier submission under this key
+}
+
+// Refusal says that nothing was filed, and everything that must be mended.
+type Refusal struct{ Faults []Fault }
+
+func (r *Refusal) Error() string { return "the declaration has faults" }
+
+// ReferenceUsed says that another declaration carries this reference.
+type ReferenceUsed struct{ DeclarationID string }
+
+func (r *ReferenceUsed) Error() string { return "the reference is used by " + r.DeclarationID }
+
+// What else may keep a call from succeeding.
+var (
+	ErrKeyReused = errors.New("declare: the idempotency key belongs to another body")
+	ErrMissing   = errors.New("declare: there is no such thing")
+	ErrAgencyOff = errors.New("declare: the agency is off")
+)
+
+// New makes a gateway. Randomness for jitter and identifiers comes with ids.
+func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, ids *IDs, now func() time.Time, timing Timing, log *slog.Logger) *Gateway {
+	g := &Gateway{
+		kinds: kinds, agencies: agencies, ledger: ledger, ids: ids, now: now, timing: timing, log: log,
+		name: ids.New("gtw"), couriers: make(map[string]*courier),
+	}
+	g.intake = newGrouper(timing.Group, timing.Linger, g.writeTogether)
+	g.inbox = newGrouper(timing.Group, 0, g.keepTogether)
+	g.scribe = newGrouper(timing.Group, 0, g.recordTogether)
+	for _, agency := range agencies {
+		g.couriers[agency.Profile().Name] = newCourier(g, agency)
+	}
+	return g
+}
+
+// Submit files a declaration. The error is a [*Refusal], a [*ReferenceUsed],
+// [ErrKeyReused], or an internal one after which the submission may be tried
+// again under the same key.
+func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, error) {
+	digest := sha256.Sum256(submission.Body)
+	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
+		return receipt, err
+	}
+	subject, faults, err := g.sound(submission.Body)
+	if err != nil {
+		return Receipt{}, err
+	}
+	concerned, drafts, more, err := g.drafts(subject)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if faults = append(faults, more...); len(Refusals(faults)) > 0 {
+		return Receipt{}, &Refusal{faults}
+	}
+	receipt, err := g.writtenDown(ctx, submission, digest, subject, drafts)
+	if err != nil {
+		return Receipt{}, err
+	}
+	g.hint(concerned)
+	return receipt, nil
+}
+
+// Validate does what Submit does, up to the point where something would be
+// written down: every agency's message and every fault, nothing filed.
+func (g *Gateway) Validate(_ context.Context, body []byte) (Examination, error) {
+	subject, faults, err := g.sound(body)
+	if err != nil {
+		return Examination{}, err
+	}
+	_, drafts, more, err := g.drafts(subject)
+	if err != nil {
+		return Examination{}, err
+	}
+	examination := Examination{Faults: append(faults, more...)}
+	for _, draft := range drafts {
+		examination.Messages = append(examination.Messages, ExaminedMessage{Agency: draft.agency, Body: draft.Body.Bytes()})
+	}
+	return examination, nil
+}
+
+// Deliver sends what was written down and takes in what was heard, until ctx
+// ends; then it takes nothing new, waits for the exchanges under way (at most
+// Timing.Drain) and returns. It may be called once.
+func (g *Gateway) Deliver(ctx context.Context) error {
+	return g.deliver(ctx)
+}
+
+// Hear takes in a notice of an agency. When it returns without an error the
+// notice is on disk; what it means for a declaration follows at once when it
+// can be matched, and later when it cannot yet. A copy of an earlier notice
+// is answered like the first. The error is [*Unreadable] when the bytes are
+// not a notice of this agency.
+func (g *Gateway) Hear(ctx context.Context, agency string, body []byte) error {
+	courier, known := g.couriers[agency]
+	if !known {
+		return ErrMissing
+	}
+	heard, err := g.keepNotice(ctx, courier.agency, body)
+	if err != nil {
+		return err
+	}
+	return g.understand(ctx, courier.agency, heard)
+}
+
+// Status tells what is known of a tenant's declaration; [ErrMissing] when
+// there is none, or it is another tenant's.
+func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error) {
+	status, err := g.ledger.status(ctx, tenant, id)
+	if err != nil {
+		return Status{}, err
+	}
+	return status, g.locateErrors(ctx, tenant, &status)
+}

@@ -1,0 +1,100 @@
+package declare
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errStopped is given to callers whose work arrived after the stop.
+var errStopped = errors.New("declare: the gateway is stopping")
+
+// A grouper lets calls that arrive together share one transaction: it is why
+// a busy gateway asks the disk once for two hundred declarations.
+type grouper[T any] struct {
+	in     chan groupCall[T]
+	most   int
+	linger time.Duration
+	work   func(context.Context, []T) []error // one error per item
+}
+
+type groupCall[T any] struct {
+	item T
+	done chan error
+}
+
+func newGrouper[T any](most int, linger time.Duration, work func(context.Context, []T) []error) *grouper[T] {
+	return &grouper[T]{in: make(chan groupCall[T], most), most: most, linger: linger, work: work}
+}
+
+// do hands an item in and waits until its group is committed. When the
+// caller's context ends first, the outcome is unknown to the caller.
+func (g *grouper[T]) do(ctx context.Context, item T) error {
+	call := groupCall[T]{item, make(chan error, 1)}
+	select {
+	case g.in <- call:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-call.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run works until stop is closed and everything handed in before is done.
+func (g *grouper[T]) run(ctx context.Context, stop <-chan struct{}) {
+	for {
+		select {
+		case first := <-g.in:
+			g.together(ctx, g.gather(first))
+		case <-stop:
+			for {
+				select {
+				case call := <-g.in:
+					g.together(ctx, g.gather(call))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (g *grouper[T]) gather(first groupCall[T]) []groupCall[T] {
+	calls := []groupCall[T]{first}
+	var linger <-chan time.Time
+	for len(calls) < g.most {
+		select {
+		case call := <-g.in:
+			calls = append(calls, call)
+			continue
+		default:
+		}
+		if g.linger == 0 || len(calls) == 1 && linger == nil && len(g.in) == 0 {
+			return calls // alone: nobody to wait for
+		}
+		if linger == nil {
+			linger = time.After(g.linger)
+		}
+		select {
+		case call := <-g.in:
+			calls = append(calls, call)
+		case <-linger:
+			return calls
+		}
+	}
+	return calls
+}
+
+func (g *grouper[T]) together(ctx context.Context, calls []groupCall[T]) {
+	items := make([]T, len(calls))
+	for i, call := range calls {
+		items[i] = call.item
+	}
+	for i, err := range g.work(ctx, items) {
+		calls[i].done <- err
+	}
+}

@@ -1,0 +1,194 @@
+package declare
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+// Statements are the ledger's SQL: sql/<name>.sql, one statement each, and the
+// migrations. Exported so that a test can hold each against a database.
+//
+//go:embed sql
+var Statements embed.FS
+
+// applicationRole owns nothing and may delete nothing; every connection of
+// the ledger takes it on, so that one database URL is enough.
+const applicationRole = "singlewindow_app"
+
+// Ledger is what the gateway remembers, in PostgreSQL. Every transaction
+// begins through [Ledger.Within], which sets its scope.
+type Ledger struct {
+	pool *pgxpool.Pool
+	url  string
+}
+
+// A Scope says whose rows a transaction may see; row-level security in the
+// database enforces it. Make one with [TenantScope], [AgencyScope] or
+// [SystemScope].
+type Scope struct{ setting string }
+
+// SystemScope sees everything: for the gateway's own work.
+var SystemScope = Scope{"system"}
+
+var scopeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// TenantScope sees the rows of these tenants. A name that could not be a
+// tenant's is replaced by one that nobody has.
+func TenantScope(tenants ...string) Scope {
+	for i, tenant := range tenants {
+		if !scopeName.MatchString(tenant) {
+			tenants[i] = "-"
+		}
+	}
+	return Scope{"tenant:" + strings.Join(tenants, ",")}
+}
+
+// AgencyScope sees the rows of one agency.
+func AgencyScope(agency string) Scope {
+	if !scopeName.MatchString(agency) {
+		agency = "-"
+	}
+	return Scope{"agency:" + agency}
+}
+
+// OpenLedger brings the database at url up to date and connects to it. The
+// user of the url must be allowed to create a role and tables.
+func OpenLedger(ctx context.Context, url string, now time.Time) (*Ledger, error) {
+	migrations, err := fs.Sub(Statements, "sql/migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := Migrate(ctx, url, "ledger_version", migrations); err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database url: %w", err)
+	}
+	config.MaxConns = max(config.MaxConns, 16)
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SET ROLE "+applicationRole)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	ledger := &Ledger{pool: pool, url: url}
+	if err := ledger.MakePartitions(ctx, now); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return ledger, nil
+}
+
+// Migrate applies the migrations of one owner of tables, forward only. Each
+// owner has its own version table, so that the rooms' tables grow apart.
+func Migrate(ctx context.Context, url, versionTable string, migrations fs.FS) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("database url: %w", err)
+	}
+	db := stdlib.OpenDB(*config)
+	defer db.Close()
+	store, err := database.NewStore(goose.DialectPostgres, versionTable)
+	if err != nil {
+		return err
+	}
+	// Two gateways starting together take turns.
+	if _, err := db.ExecContext(ctx, "SELECT 1"); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(hashtext('singlewindow migrations'))"); err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider("", db, migrations, goose.WithStore(store))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate %s: %w", versionTable, err)
+	}
+	_, err = conn.ExecContext(ctx, "SELECT pg_advisory_unlock(hashtext('singlewindow migrations'))")
+	return err
+}
+
+// MakePartitions makes the partitions of this month and the three after it,
+// as the owner of the tables: the application role owns nothing.
+func (l *Ledger) MakePartitions(ctx context.Context, now time.Time) error {
+	conn, err := pgx.Connect(ctx, l.url)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "SELECT make_partitions($1::date, 4)", now.UTC())
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// Close waits for transactions under way and disconnects.
+func (l *Ledger) Close() { l.pool.Close() }
+
+// Pool is for the leaves of this room that keep their own tables.
+func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
+
+// URL is the database's address, for leaves that migrate their own tables.
+func (l *Ledger) URL() string { return l.url }
+
+// Within runs work in one transaction that sees what scope allows. When the
+// connection is lost during COMMIT the outcome is unknown and an error is
+// given: callers must be able to ask again.
+func (l *Ledger) Within(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
+	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{
+		BeginQuery: "BEGIN; SET LOCAL app.scope = '" + scope.setting + "'",
+	})
+	if err != nil {
+		return err
+	}
+	if err := work(tx); err != nil {
+		return errors.Join(err, rollback(ctx, tx))
+	}
+	return tx.Commit(ctx)
+}
+
+// rollback ends a failed transaction; a connection that is gone has already
+// rolled back.
+func rollback(ctx context.Context, tx pgx.Tx) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := tx.Rollback(ctx); err != nil && !errors.Is(err, pgx.ErrTxClosed) && !tx.Conn().IsClosed() {
+		return err
+	}
+	return nil
+}
+
+// statement gives the text of sql/<name>.sql.
+func statement(name string) string {
+	text, err := Statements.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		panic("declare: " + err.Error())
+	}
+	return string(text)
+}
+
+// violates reports whether err is a violation of the named unique constraint.
+func violates(err error, constraint string) bool {
+	var failure *pgconn.PgError
+	return errors.As(err, &failure) && failure.Code == "23505" && failure.ConstraintName == constraint
+}

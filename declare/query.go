@@ -1,0 +1,241 @@
+package declare
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Event is one thing that happened to a declaration. Numbers start at 1 and
+// have no gaps.
+type Event struct {
+	ID     string          `json:"id"`
+	Number int             `json:"number"`
+	Type   string          `json:"type"`
+	Agency string          `json:"agency,omitempty"`
+	At     time.Time       `json:"at"`
+	Data   json.RawMessage `json:"data"`
+}
+
+// SentMessage is an agency's message, the exact bytes.
+type SentMessage struct {
+	ID           string
+	CreatedAt    time.Time
+	SchemaDigest string
+	Digest       []byte
+	Body         []byte
+}
+
+// AgencyHealth is an agency as the gateway sees it now.
+type AgencyHealth struct {
+	Profile   Profile
+	State     string // open, paused, denied; off when it has no address
+	Since     time.Time
+	Reason    string
+	NextProbe *time.Time
+	Waiting   int // messages not delivered yet, counted to 10,000
+}
+
+// find gives declarations with their filings, latest first.
+func (l *Ledger) find(ctx context.Context, tenant string, ids []string) (found []Status, err error) {
+	err = l.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("status"), tenant, ids)
+		if err != nil {
+			return err
+		}
+		files := map[declarationKey]*file{}
+		var order []*file
+		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
+			f := &file{notices: map[string][]heardNotice{}}
+			s := &f.status
+			err := row.Scan(&f.key.tenant, &s.ID, &s.Kind, &s.Reference, &s.Version, &s.Status,
+				&s.WaitingFor.Who, &s.WaitingFor.Agency, &s.WaitingFor.Why, &s.WaitingFor.Since, &s.ReceivedAt)
+			f.key.id = s.ID
+			files[f.key], order = f, append(order, f)
+			return struct{}{}, err
+		})
+		if err != nil || len(files) == 0 {
+			return err
+		}
+		if err := loadFilings(ctx, tx, files); err != nil {
+			return err
+		}
+		for _, f := range order {
+			f.status.Filings = f.filings
+			found = append(found, f.status.inUTC())
+		}
+		return nil
+	})
+	return found, err
+}
+
+// inUTC gives every time in UTC, as the contract says.
+func (s Status) inUTC() Status {
+	s.ReceivedAt, s.WaitingFor.Since = s.ReceivedAt.UTC(), s.WaitingFor.Since.UTC()
+	for i := range s.Filings {
+		s.Filings[i].Since = s.Filings[i].Since.UTC()
+	}
+	return s
+}
+
+// status gives one declaration with its place in the queues.
+func (l *Ledger) status(ctx context.Context, tenant, id string) (Status, error) {
+	found, err := l.find(ctx, tenant, []string{id})
+	if err != nil {
+		return Status{}, err
+	}
+	if len(found) == 0 {
+		return Status{}, ErrMissing
+	}
+	status := found[0]
+	for i := range status.Filings {
+		if status.Filings[i].Delivery == DeliveryQueued {
+			if status.Filings[i].Queue, err = l.queuePlace(ctx, status.Filings[i].MessageID); err != nil {
+				return Status{}, err
+			}
+		}
+	}
+	return status, nil
+}
+
+func (l *Ledger) queuePlace(ctx context.Context, message string) (*Queue, error) {
+	var place Queue
+	var expected time.Time
+	err := l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, statement("queue_place"), message).Scan(&place.Position, &expected)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil // sent a moment ago
+	}
+	place.Position++
+	expected = expected.UTC()
+	place.ExpectedAt = &expected
+	return &place, err
+}
+
+// Find gives the tenant's declarations that carry a reference or any other
+// number; the latest when both are empty. At most limit.
+func (g *Gateway) Find(ctx context.Context, tenant, reference, number string, limit int) ([]Status, error) {
+	var ids []string
+	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("find"), tenant, reference, number, limit)
+		if err != nil {
+			return err
+		}
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return g.ledger.find(ctx, tenant, ids)
+}
+
+// Message gives what was, or is to be, sent to an agency: the exact bytes.
+func (g *Gateway) Message(ctx context.Context, tenant, id, agency string) (SentMessage, error) {
+	var m SentMessage
+	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, statement("message_body"), tenant, id, agency).Scan(&m.ID, &m.CreatedAt, &m.SchemaDigest, &m.Digest, &m.Body)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return SentMessage{}, ErrMissing
+	}
+	return m, err
+}
+
+// Declaration gives what the enterprise handed in, byte for byte.
+func (g *Gateway) Declaration(ctx context.Context, tenant, id string) ([]byte, error) {
+	var body []byte
+	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, statement("declaration_body"), tenant, id).Scan(&body)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrMissing
+	}
+	return body, err
+}
+
+// Events gives what happened to a declaration, in order.
+func (g *Gateway) Events(ctx context.Context, tenant, id string) (events []Event, err error) {
+	err = g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("events"), tenant, id)
+		if err != nil {
+			return err
+		}
+		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Event, err error) {
+			err = row.Scan(&e.ID, &e.Number, &e.Type, &e.Agency, &e.At, &e.Data)
+			e.At = e.At.UTC()
+			return e, err
+		})
+		return err
+	})
+	if err == nil && len(events) == 0 {
+		return nil, ErrMissing // every declaration has its first event
+	}
+	return events, err
+}
+
+// Agencies tells who is connected and how each is doing.
+func (g *Gateway) Agencies(ctx context.Context) ([]AgencyHealth, error) {
+	known := map[string]AgencyHealth{}
+	err := g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("agency_queues"), g.agencyNames())
+		if err != nil {
+			return err
+		}
+		var name string
+		var h AgencyHealth
+		var ramp *time.Time
+		_, err = pgx.ForEachRow(rows, []any{&name, &h.State, &h.Since, &h.Reason, &h.NextProbe, &ramp, &h.Waiting}, func() error {
+			h.Since = h.Since.UTC()
+			known[name] = h
+			h = AgencyHealth{}
+			return nil
+		})
+		return err
+	})
+	var all []AgencyHealth
+	for _, agency := range g.agencies {
+		h := known[agency.Profile().Name]
+		h.Profile = agency.Profile()
+		if !h.Profile.On {
+			h.State = "off"
+		}
+		all = append(all, h)
+	}
+	return all, err
+}
+
+// locateErrors turns the agencies' own error paths into pointers into what
+// the enterprise wrote.
+func (g *Gateway) locateErrors(ctx context.Context, tenant string, status *Status) error {
+	var tree map[string]any
+	for i := range status.Filings {
+		filing := &status.Filings[i]
+		for j := range filing.Errors {
+			complaint := &filing.Errors[j]
+			courier := g.couriers[filing.Agency]
+			if complaint.XMLPath == "" || courier == nil {
+				continue
+			}
+			if tree == nil {
+				body, err := g.Declaration(ctx, tenant, status.ID)
+				if err != nil {
+					return err
+				}
+				value, _ := ParseJSON(body, MostBytes) // it was read without faults when it was accepted
+				if tree, _ = value.(map[string]any); tree == nil {
+					return errors.New("declare: a stored declaration cannot be read")
+				}
+			}
+			complaint.Pointer = courier.agency.Locate(Subject{
+				DeclarationID: status.ID, MessageID: filing.MessageID, Reference: status.Reference,
+				Kind: status.Kind, Tree: tree, AcceptedAt: status.ReceivedAt,
+			}, complaint.XMLPath)
+		}
+	}
+	return nil
+}

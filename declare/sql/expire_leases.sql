@@ -1,0 +1,5 @@
+-- An expired lease is not a fresh start: the bytes may have left.
+UPDATE message
+   SET delivery = 'unsure', lease_until = NULL, epoch = epoch + 1, next_at = $1, reason = 'leaseExpired', since = $1
+ WHERE delivery = 'sending' AND lease_until < $1
+RETURNING tenant_id, declaration_id

@@ -1,0 +1,4 @@
+INSERT INTO declaration (tenant_id, id, kind, reference, status, waiting_who, waiting_agency, waiting_why, waiting_since, received_at, event_count)
+SELECT tenant_id, id, kind, reference, status, who, agency, why, at, at, 1
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+       AS d (tenant_id, id, kind, reference, status, who, agency, why, at)

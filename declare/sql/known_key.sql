@@ -1,0 +1,1 @@
+SELECT digest, receipt FROM idempotency WHERE tenant_id = $1 AND key = $2

@@ -1,0 +1,5 @@
+SELECT d.tenant_id, d.id, d.status, d.waiting_who, d.waiting_agency, d.waiting_why, d.waiting_since, d.received_at, d.event_count
+  FROM declaration d
+  JOIN unnest($1::text[], $2::text[]) AS k (tenant_id, id) ON d.tenant_id = k.tenant_id AND d.id = k.id
+ ORDER BY d.tenant_id, d.id
+   FOR UPDATE OF d

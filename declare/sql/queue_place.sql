@@ -1,0 +1,10 @@
+-- How many messages of the agency stand before this one (counting at most
+-- 10,000), and when it is to be tried.
+SELECT (SELECT count(*) FROM (
+            SELECT FROM message o
+             WHERE o.agency = m.agency AND o.delivery IN ('queued', 'unsure') AND (o.created_at, o.id) < (m.created_at, m.id)
+             LIMIT 10000) before),
+       greatest(m.next_at, coalesce(a.next_probe_at, m.next_at))
+  FROM message m
+  LEFT JOIN agency_state a ON a.agency = m.agency AND a.state <> 'open'
+ WHERE m.id = $1 AND m.delivery = 'queued'

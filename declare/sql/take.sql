@@ -1,0 +1,31 @@
+-- Takes at most $2 messages of agency $1 that are due at $5 and, at $3, leases them
+-- until $4. Tenants take turns, so that one tenant's long queue does not hold
+-- up another's single message. The same write records "sending, attempt n".
+WITH RECURSIVE waiting AS (
+    (SELECT tenant_id FROM message
+      WHERE agency = $1 AND delivery IN ('queued', 'unsure')
+      ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT m.tenant_id FROM message m
+             WHERE m.agency = $1 AND m.delivery IN ('queued', 'unsure') AND m.tenant_id > w.tenant_id
+             ORDER BY m.tenant_id LIMIT 1)
+      FROM waiting w WHERE w.tenant_id IS NOT NULL
+), due AS (
+    SELECT m.*, row_number() OVER (PARTITION BY m.tenant_id ORDER BY m.next_at) AS turn
+      FROM waiting w
+     CROSS JOIN LATERAL (
+        SELECT tenant_id, id, delivery, first_sent_at, next_at FROM message
+         WHERE agency = $1 AND tenant_id = w.tenant_id AND delivery IN ('queued', 'unsure') AND next_at <= $5
+         ORDER BY next_at LIMIT $2
+         FOR UPDATE SKIP LOCKED) m
+), chosen AS (
+    SELECT * FROM due ORDER BY turn, next_at LIMIT $2
+)
+UPDATE message m
+   SET delivery = 'sending', epoch = m.epoch + 1, attempts = m.attempts + 1, lease_until = $4,
+       first_sent_at = coalesce(m.first_sent_at, $3), sent_at = $3
+  FROM chosen c, message_body b
+ WHERE m.tenant_id = c.tenant_id AND m.id = c.id
+   AND b.tenant_id = m.tenant_id AND b.message_id = m.id AND b.created_at = m.created_at
+RETURNING m.tenant_id, m.id, m.declaration_id, m.digest, m.epoch, m.attempts, m.denials,
+          c.delivery = 'unsure' AS asked, c.first_sent_at, b.body

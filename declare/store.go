@@ -1,0 +1,119 @@
+package declare
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The ledger's small statements, each in a transaction of its own scope.
+
+func (l *Ledger) exec(ctx context.Context, scope Scope, name string, arguments ...any) error {
+	return l.Within(ctx, scope, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, statement(name), arguments...)
+		return err
+	})
+}
+
+func (l *Ledger) registerAgencies(ctx context.Context, agencies []string, now time.Time) error {
+	return l.exec(ctx, SystemScope, "register_agencies", agencies, now)
+}
+
+func (l *Ledger) agencyStates(ctx context.Context, agencies []string) (map[string]health, error) {
+	states := map[string]health{}
+	err := l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("agency_states"), agencies)
+		if err != nil {
+			return err
+		}
+		var name string
+		var seen health
+		_, err = pgx.ForEachRow(rows, []any{&name, &seen.state, &seen.since, &seen.reason, &seen.nextProbe, &seen.rampFrom}, func() error {
+			states[name] = seen
+			seen = health{}
+			return nil
+		})
+		return err
+	})
+	return states, err
+}
+
+func (l *Ledger) pauseAgency(ctx context.Context, agency, state, reason string, now, nextProbe time.Time) error {
+	return l.exec(ctx, SystemScope, "pause_agency", agency, state, now, reason, nextProbe)
+}
+
+func (l *Ledger) resumeAgency(ctx context.Context, agency, prober string, now time.Time) error {
+	return l.exec(ctx, SystemScope, "resume_agency", agency, prober, now)
+}
+
+func (l *Ledger) probeFailed(ctx context.Context, agency, prober string, nextProbe time.Time, reason string) error {
+	return l.exec(ctx, SystemScope, "probe_failed", agency, prober, nextProbe, reason)
+}
+
+func (l *Ledger) claimProbe(ctx context.Context, agency, prober string, now, until time.Time) (claimed bool, err error) {
+	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, statement("claim_probe"), agency, prober, now, until)
+		claimed = tag.RowsAffected() == 1
+		return err
+	})
+	return claimed, err
+}
+
+func (l *Ledger) expireLeases(ctx context.Context, now time.Time) (touched []declarationKey, err error) {
+	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("expire_leases"), now)
+		if err != nil {
+			return err
+		}
+		touched, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (key declarationKey, err error) {
+			return key, row.Scan(&key.tenant, &key.id)
+		})
+		return err
+	})
+	return touched, err
+}
+
+func (l *Ledger) markUnreadable(ctx context.Context, notice *keptNotice, code string) error {
+	return l.Within(ctx, AgencyScope(notice.agency), func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		batch.Queue(statement("unreadable_notice"), notice.id, notice.receivedAt, code)
+		batch.Queue(statement("open_task"), "", notice.id, "unreadable", notice.agency, "", code, notice.receivedAt)
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+}
+
+func (l *Ledger) newNotices(ctx context.Context, agencies []string, before time.Time) (notices []*keptNotice, err error) {
+	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("new_notices"), agencies, before)
+		if err != nil {
+			return err
+		}
+		notices, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*keptNotice, error) {
+			n := &keptNotice{}
+			return n, row.Scan(&n.id, &n.receivedAt, &n.agency, &n.body)
+		})
+		return err
+	})
+	return notices, err
+}
+
+// unmatchedAgencies names the agencies with notices still unmatched, and asks
+// an officer about those that waited too long.
+func (l *Ledger) unmatchedAgencies(ctx context.Context, agencies []string, now time.Time) (names []string, err error) {
+	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("unmatched_agencies"), agencies)
+		if err != nil {
+			return err
+		}
+		if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(names) == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, statement("open_unmatched_tasks"), names, now, now.Add(-unmatchedPatience))
+		return err
+	})
+	return names, err
+}
+
+// Ping tells whether the ledger can be reached.
+func (l *Ledger) Ping(ctx context.Context) error { return l.pool.Ping(ctx) }

@@ -1,0 +1,147 @@
+package declare
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// errKeyTaken says that another submission bound the idempotency key first.
+var errKeyTaken = errors.New("declare: the idempotency key is bound")
+
+// writeTogether writes a group of entries in one transaction. When the group
+// fails, each entry is tried alone, so that one's conflict is nobody else's.
+func (g *Gateway) writeTogether(ctx context.Context, entries []*acceptance) []error {
+	outcome := make([]error, len(entries))
+	err := g.write(ctx, sorted(entries))
+	if err == nil {
+		return outcome
+	}
+	if len(entries) == 1 {
+		outcome[0] = g.conflict(ctx, entries[0], err)
+		return outcome
+	}
+	for i, e := range entries {
+		outcome[i] = g.conflict(ctx, e, g.write(ctx, []*acceptance{e}))
+	}
+	return outcome
+}
+
+// sorted orders a group by its unique keys: two processes inserting the same
+// keys in different orders would wait for each other for ever.
+func sorted(entries []*acceptance) []*acceptance {
+	entries = slices.Clone(entries)
+	slices.SortFunc(entries, func(a, b *acceptance) int {
+		return strings.Compare(a.submission.Tenant+"\x00"+a.submission.Key, b.submission.Tenant+"\x00"+b.submission.Key)
+	})
+	return entries
+}
+
+// conflict turns a violated uniqueness into what the user should hear.
+func (g *Gateway) conflict(ctx context.Context, e *acceptance, err error) error {
+	switch {
+	case violates(err, "idempotency_pkey"):
+		return errKeyTaken
+	case violates(err, "reference_pkey"):
+		return g.referenceUsed(ctx, e)
+	}
+	return err
+}
+
+func (g *Gateway) referenceUsed(ctx context.Context, e *acceptance) error {
+	var id string
+	var bound bool
+	err := g.ledger.Within(ctx, TenantScope(e.submission.Tenant), func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, statement("reference_owner"), e.submission.Tenant, e.subject.Reference, e.submission.Key).Scan(&id, &bound)
+	})
+	switch {
+	case err != nil:
+		return err
+	case bound: // a twin of this very submission bound both
+		return errKeyTaken
+	}
+	return &ReferenceUsed{id}
+}
+
+// columns gathers the rows of one statement, column by column, for unnest.
+type columns struct {
+	declarations struct {
+		tenant, id, kind, reference, key, waitingAgency, waitingWhy, status, who []string
+		receivedAt                                                               []time.Time
+		body, digest, receipt                                                    [][]byte
+		eventID                                                                  []string
+	}
+	messages struct {
+		tenant, declaration, agency, version, id, schemaDigest []string
+		digest, body                                           [][]byte
+		at                                                     []time.Time
+	}
+	keys struct{ tenant, value, name, declaration []string }
+}
+
+func (c *columns) add(e *acceptance) {
+	d, s := &c.declarations, e.receipt.Status
+	d.tenant = append(d.tenant, e.submission.Tenant)
+	d.id = append(d.id, s.ID)
+	d.kind = append(d.kind, s.Kind)
+	d.reference = append(d.reference, s.Reference)
+	d.key = append(d.key, e.submission.Key)
+	d.status = append(d.status, string(s.Status))
+	d.who = append(d.who, s.WaitingFor.Who)
+	d.waitingAgency = append(d.waitingAgency, s.WaitingFor.Agency)
+	d.waitingWhy = append(d.waitingWhy, s.WaitingFor.Why)
+	d.receivedAt = append(d.receivedAt, s.ReceivedAt)
+	d.body = append(d.body, e.submission.Body)
+	d.digest = append(d.digest, e.digest[:])
+	d.receipt = append(d.receipt, e.stored)
+	d.eventID = append(d.eventID, e.eventID)
+	m := &c.messages
+	for _, draft := range e.drafts {
+		digest := draft.Body.Digest()
+		m.tenant = append(m.tenant, e.submission.Tenant)
+		m.declaration = append(m.declaration, s.ID)
+		m.agency = append(m.agency, draft.agency)
+		m.version = append(m.version, draft.version)
+		m.id = append(m.id, draft.messageID)
+		m.schemaDigest = append(m.schemaDigest, draft.Body.SchemaDigest())
+		m.digest = append(m.digest, digest[:])
+		m.body = append(m.body, draft.Body.Bytes())
+		m.at = append(m.at, s.ReceivedAt)
+	}
+	k := &c.keys
+	for _, key := range e.keys {
+		k.tenant = append(k.tenant, e.submission.Tenant)
+		k.value = append(k.value, key.Value)
+		k.name = append(k.name, key.Name)
+		k.declaration = append(k.declaration, s.ID)
+	}
+}
+
+// write puts entries on disk: all of them or none.
+func (g *Gateway) write(ctx context.Context, entries []*acceptance) error {
+	var c columns
+	var tenants []string
+	for _, e := range entries {
+		c.add(e)
+		tenants = append(tenants, e.submission.Tenant)
+	}
+	slices.Sort(tenants)
+	d, m, k := &c.declarations, &c.messages, &c.keys
+	return g.ledger.Within(ctx, TenantScope(slices.Compact(tenants)...), func(tx pgx.Tx) error {
+		var batch pgx.Batch
+		batch.Queue(statement("insert_idempotency"), d.tenant, d.key, d.digest, d.id, d.receipt, d.receivedAt)
+		batch.Queue(statement("insert_references"), d.tenant, d.reference, d.id)
+		batch.Queue(statement("insert_declarations"), d.tenant, d.id, d.kind, d.reference, d.status, d.who, d.waitingAgency, d.waitingWhy, d.receivedAt)
+		batch.Queue(statement("insert_declaration_bodies"), d.tenant, d.id, d.receivedAt, d.digest, d.body)
+		batch.Queue(statement("insert_filings"), m.tenant, m.declaration, m.agency, m.version, m.at)
+		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.digest, m.at)
+		batch.Queue(statement("insert_message_bodies"), m.tenant, m.id, m.agency, m.at, m.body)
+		batch.Queue(statement("insert_search_keys"), k.tenant, k.value, k.name, k.declaration)
+		batch.Queue(statement("insert_first_events"), d.tenant, d.id, d.eventID, d.receivedAt)
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+}

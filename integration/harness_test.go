@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
+)
+
+// server is the one PostgreSQL of this test run; every test has a database of
+// its own in it.
+var server *privatepostgres.Server
+
+func TestMain(m *testing.M) {
+	if play, ok := roles[os.Getenv("SINGLEWINDOW_TEST_ROLE")]; ok {
+		os.Exit(play())
+	}
+	os.Exit(run(m))
+}
+
+// roles are what this test binary does when a test starts it as another
+// process.
+var roles = map[string]func() int{}
+
+func run(m *testing.M) (code int) {
+	folder, err := os.MkdirTemp("", "sw")
+	if err == nil {
+		err = os.Chmod(folder, 0o711)
+	}
+	if err == nil {
+		server, err = privatepostgres.Start(context.Background(), privatepostgres.Options{Folder: folder, Settings: map[string]string{"fsync": "off", "max_connections": "300"}})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		return 1
+	}
+	code = m.Run()
+	if err := server.Stop(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = 1
+	}
+	return code
+}
+
+var databases atomic.Int32
+
+// newDatabase makes an empty database for one test and gives its URL.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	execute(t, server.URL(), "CREATE DATABASE "+name)
+	t.Cleanup(func() { execute(t, server.URL(), "DROP DATABASE "+name+" WITH (FORCE)") })
+	return strings.Replace(server.URL(), "/singlewindow", "/"+name, 1)
+}
+
+// execute runs one statement as the owner of the tables.
+func execute(t testing.TB, url, statement string, arguments ...any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	must(t, err)
+	_, err = conn.Exec(ctx, statement, arguments...)
+	must(t, err)
+	must(t, conn.Close(ctx))
+}
+
+// newLedger opens a ledger on a new database.
+func newLedger(t testing.TB) (*declare.Ledger, string) {
+	t.Helper()
+	url := newDatabase(t)
+	ledger, err := declare.OpenLedger(t.Context(), url, time.Now())
+	must(t, err)
+	t.Cleanup(ledger.Close)
+	return ledger, url
+}
+
+func newIDs() *declare.IDs { return declare.NewIDs(time.Now, rand.Reader) }
+
+// quiet is a log that a failing test shows and a passing one does not.
+func quiet(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, nil))
+}
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(line []byte) (int, error) {
+	if w.t.Context().Err() == nil {
+		w.t.Log(strings.TrimSpace(string(line)))
+	}
+	return len(line), nil
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until a condition holds; it is how tests wait for things.
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(within)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
