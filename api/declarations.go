@@ -145,7 +145,7 @@ type RenderedMessage struct {
 type examinationOutput struct{ Body Examination }
 
 func (a *api) validate(ctx context.Context, in *validateInput) (*examinationOutput, error) {
-	examined, err := a.gateway.Validate(ctx, slices.Clone(in.RawBody))
+	examined, err := a.gateway.Validate(ctx, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

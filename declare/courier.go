@@ -21,6 +21,8 @@ type courier struct {
 	hint    chan struct{}
 
 	mu       sync.Mutex
+	running  context.Context // nil before run and after its end
+	backlog  bool            // the queue held more than we could take
 	underWay int
 	health   health
 	sending  sync.WaitGroup
@@ -43,13 +45,14 @@ const (
 
 // taken is a message under our lease.
 type taken struct {
-	tenant, id, declaration, agency string
-	digest, body                    []byte
-	epoch                           int64
-	attempts, denials               int
-	asked                           bool // it was unsure: ask before sending again
-	firstSent                       *time.Time
-	probe                           bool
+	declarationKey
+	id, agency        string
+	digest, body      []byte
+	epoch             int64
+	attempts, denials int
+	asked             bool // it was unsure: ask before sending again
+	firstSent         *time.Time
+	probe             bool
 }
 
 func newCourier(g *Gateway, agency Agency) *courier {
@@ -67,7 +70,9 @@ func (c *courier) wake() {
 
 // run takes and sends until ctx ends, then waits for what is under way.
 func (c *courier) run(ctx context.Context) {
+	c.setRunning(ctx)
 	defer c.sending.Wait()
+	defer c.setRunning(nil)
 	poll := time.NewTicker(c.g.timing.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
@@ -75,8 +80,8 @@ func (c *courier) run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			c.g.log.Error("queue not read", "agency", c.profile.Name, "error", err)
 		}
-		if count > 0 && err == nil {
-			continue // there may be more
+		if count > 0 && err == nil && c.sawBacklog() {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -98,10 +103,57 @@ func (c *courier) turn(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	messages, err := c.take(ctx, room, now, now)
+	c.mu.Lock()
+	c.backlog = len(messages) == room
+	c.underWay += len(messages)
+	c.mu.Unlock()
 	for _, message := range messages {
 		c.start(ctx, message)
 	}
 	return len(messages), err
+}
+
+func (c *courier) setRunning(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = ctx
+}
+
+func (c *courier) sawBacklog() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.backlog
+}
+
+// reserve keeps a place on the wire for a message that is about to be written
+// down already leased. It gives none while older messages wait.
+func (c *courier) reserve(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil || c.running.Err() != nil || c.backlog || c.health.state != agencyOpen || c.roomLocked(now) <= 0 {
+		return false
+	}
+	c.underWay++
+	return true
+}
+
+// release gives a reserved place back: the message was not written down.
+func (c *courier) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.underWay--
+}
+
+// handOver sends a message that was written down with our lease. If the
+// courier stopped in between, the lease expires and the message is asked about.
+func (c *courier) handOver(t taken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		c.underWay--
+		return
+	}
+	c.start(c.running, t)
 }
 
 // room tells how many more messages may be put on the wire. After an outage
@@ -109,13 +161,17 @@ func (c *courier) turn(ctx context.Context) (int, error) {
 func (c *courier) room(now time.Time) (health, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.health, c.roomLocked(now)
+}
+
+func (c *courier) roomLocked(now time.Time) int {
 	most := c.profile.InFlight
 	if from := c.health.rampFrom; from != nil {
 		if steps := now.Sub(*from) / c.g.timing.RampStep; steps < 16 {
 			most = min(most, 1<<max(steps, 0))
 		}
 	}
-	return c.health, most - c.underWay
+	return most - c.underWay
 }
 
 // probe sends the oldest message of a paused agency, in one process only, to
@@ -133,10 +189,11 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(c.profile.Probe), health.reason)
 	}
 	messages[0].probe = true
-	c.start(ctx, messages[0])
 	c.mu.Lock()
+	c.underWay++
 	c.health.nextProbe = nil // until the next look at the database
 	c.mu.Unlock()
+	c.start(ctx, messages[0])
 	return nil
 }
 
@@ -153,7 +210,7 @@ func (c *courier) take(ctx context.Context, most int, now, due time.Time) ([]tak
 		}
 		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
 			t := taken{agency: c.profile.Name}
-			err := row.Scan(&t.tenant, &t.id, &t.declaration, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
+			err := row.Scan(&t.tenant, &t.id, &t.declarationKey.id, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
 			return t, err
 		})
 		return err
@@ -161,18 +218,15 @@ func (c *courier) take(ctx context.Context, most int, now, due time.Time) ([]tak
 	return messages, err
 }
 
-// start carries one message in a goroutine that run waits for. A stop lets it
-// finish: its deadline is its own.
+// start carries one message, already counted as under way, in a goroutine
+// that run waits for. A stop lets it finish: its deadline is its own.
 func (c *courier) start(ctx context.Context, t taken) {
-	c.mu.Lock()
-	c.underWay++
-	c.mu.Unlock()
 	c.sending.Go(func() {
 		defer func() {
-			c.mu.Lock()
-			c.underWay--
-			c.mu.Unlock()
-			c.wake()
+			c.release()
+			if c.sawBacklog() {
+				c.wake()
+			}
 		}()
 		c.carry(context.WithoutCancel(ctx), t)
 	})
@@ -232,7 +286,11 @@ func (c *courier) exchange(ctx context.Context, t taken) (*settlement, Outcome) 
 // earlier copy may have reached the agency: then "not reached" proves nothing.
 func (c *courier) judge(t taken, outcome Outcome, mayHaveArrived bool) *settlement {
 	now := c.g.now().UTC().Truncate(time.Millisecond)
-	s := &settlement{taken: t, reason: outcome.Reason, denials: t.denials, nextAt: now, answeredAt: now, answer: outcome.Answer, reading: outcome.Reading}
+	s := &settlement{taken: t, reason: outcome.Reason, denials: t.denials, nextAt: now}
+	if outcome.Answer != nil {
+		s.answer = &heard{id: c.g.ids.New("ntc"), receivedAt: now, agency: t.agency, source: "answer", body: outcome.Answer, reading: outcome.Reading}
+		s.answer.reading.MessageID = t.id
+	}
 	switch outcome.Verdict {
 	case VerdictAccepted:
 		s.delivery = DeliveryDelivered
@@ -253,12 +311,12 @@ func (c *courier) judge(t taken, outcome Outcome, mayHaveArrived bool) *settleme
 
 func (c *courier) stillUnsure(t taken, outcome Outcome) *settlement {
 	now := c.g.now().UTC()
-	return &settlement{taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials, nextAt: now.Add(c.pause(t, outcome)), answeredAt: now}
+	return &settlement{taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials, nextAt: now.Add(c.pause(t, outcome))}
 }
 
 func (c *courier) setAside(t taken, reason string) *settlement {
 	now := c.g.now().UTC()
-	return &settlement{taken: t, delivery: DeliverySetAside, reason: reason, denials: t.denials, nextAt: now, answeredAt: now, task: true}
+	return &settlement{taken: t, delivery: DeliverySetAside, reason: reason, denials: t.denials, nextAt: now, task: true}
 }
 
 // pause is the time until the next try: the agency's own wish, or doubling

@@ -20,7 +20,6 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	var clerks, outside sync.WaitGroup
 	lasting := context.WithoutCancel(ctx)
 	clerks.Go(func() { g.intake.run(lasting, recording) })
-	clerks.Go(func() { g.inbox.run(lasting, recording) })
 	clerks.Go(func() { g.scribe.run(lasting, recording) })
 	if err := g.refreshHealth(ctx); err != nil {
 		g.log.Error("agency states not read", "error", err)
@@ -31,6 +30,7 @@ func (g *Gateway) deliver(ctx context.Context) error {
 		}
 	}
 	outside.Go(func() { g.every(ctx, g.timing.Poll, "agency states not read", g.refreshHealth) })
+	outside.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
 	outside.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
 	outside.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
 	outside.Wait()
@@ -76,7 +76,7 @@ func (g *Gateway) refreshHealth(ctx context.Context) error {
 }
 
 // sweep looks for what no hint will tell: leases that expired because their
-// holder died, notices stored but never read, notices that can be matched now.
+// holder died, and notices that can be matched now.
 func (g *Gateway) sweep(ctx context.Context) error {
 	now := g.now().UTC().Truncate(time.Millisecond)
 	touched, err := g.ledger.expireLeases(ctx, now)
@@ -93,5 +93,5 @@ func (g *Gateway) sweep(ctx context.Context) error {
 			courier.wake()
 		}
 	}
-	return errors.Join(g.readLeftover(ctx, now), g.rematchNotices(ctx, now))
+	return g.rematchNotices(ctx, now)
 }

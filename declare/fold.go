@@ -11,7 +11,6 @@ import (
 type heardNotice struct {
 	id         string
 	receivedAt time.Time
-	messageID  string
 	numbers    map[string]string
 	issuedAt   time.Time
 	version    int

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,9 +22,10 @@ type Gateway struct {
 
 	name     string // of this process, among those that share the ledger
 	intake   *grouper[*acceptance]
-	inbox    *grouper[*keptNotice]
 	scribe   *grouper[fact]
 	couriers map[string]*courier
+	// unmatched: a notice came that nothing here answers yet.
+	unmatched atomic.Bool
 }
 
 // Submission is what an enterprise hands in: its bytes, who it is, and the
@@ -65,7 +67,6 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, ids *IDs, no
 		name: ids.New("gtw"), couriers: make(map[string]*courier),
 	}
 	g.intake = newGrouper(timing.Group, timing.Linger, g.writeTogether)
-	g.inbox = newGrouper(timing.Group, 0, g.keepTogether)
 	g.scribe = newGrouper(timing.Group, 0, g.recordTogether)
 	for _, agency := range agencies {
 		g.couriers[agency.Profile().Name] = newCourier(g, agency)
@@ -125,21 +126,17 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 	return g.deliver(ctx)
 }
 
-// Hear takes in a notice of an agency. When it returns without an error the
-// notice is on disk; what it means for a declaration follows at once when it
-// can be matched, and later when it cannot yet. A copy of an earlier notice
-// is answered like the first. The error is [*Unreadable] when the bytes are
-// not a notice of this agency.
+// Hear takes in a notice of an agency. When it returns without an error, or
+// with [*Unreadable] because the bytes are not a notice of this agency, the
+// notice is on disk; what it means for a declaration is recorded with it when
+// it can be matched, and later when it cannot yet. A copy of an earlier notice
+// is answered like the first.
 func (g *Gateway) Hear(ctx context.Context, agency string, body []byte) error {
 	courier, known := g.couriers[agency]
 	if !known {
 		return ErrMissing
 	}
-	heard, err := g.keepNotice(ctx, courier.agency, body)
-	if err != nil {
-		return err
-	}
-	return g.understand(ctx, courier.agency, heard)
+	return g.hear(ctx, courier.agency, body)
 }
 
 // Status tells what is known of a tenant's declaration; [ErrMissing] when

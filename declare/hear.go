@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -17,17 +18,41 @@ import (
 // before an officer is asked: an early one is matched within seconds.
 const unmatchedPatience = time.Minute
 
-// leftoverAge is the age at which a stored but unread notice is taken to be
-// left behind by a process that died.
-const leftoverAge = 5 * time.Second
-
-// keptNotice is a notice on disk, not yet understood.
-type keptNotice struct {
+// heard is a notice as it came, with what it means. Understanding is tried
+// before the notice is stored, so that one write does; but what comes of it
+// never decides whether the notice is kept.
+type heard struct {
 	id         string
 	receivedAt time.Time
 	agency     string
+	source     string // answer: in the HTTP answer to a message; notice: later
 	body       []byte
-	copyOf     bool // set by the inbox: an equal notice was there before
+	unreadable string // why it could not be read, as a code
+	reading    Reading
+}
+
+// hear reads a notice and has it recorded.
+func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte) error {
+	notice := &heard{
+		id: g.ids.New("ntc"), receivedAt: g.now().UTC().Truncate(time.Millisecond),
+		agency: agency.Profile().Name, source: "notice", body: body,
+	}
+	reading, err := agency.Read(body)
+	var unreadable *Unreadable
+	switch {
+	case errors.As(err, &unreadable):
+		notice.unreadable = unreadable.Code
+	case err != nil:
+		return err
+	}
+	notice.reading = reading
+	if err := g.scribe.do(ctx, fact{notice: notice}); err != nil {
+		return err
+	}
+	if unreadable != nil {
+		return unreadable
+	}
+	return nil
 }
 
 func digestOf(body []byte) []byte {
@@ -35,107 +60,115 @@ func digestOf(body []byte) []byte {
 	return digest[:]
 }
 
-// keepNotice stores a notice as it came.
-func (g *Gateway) keepNotice(ctx context.Context, agency Agency, body []byte) (*keptNotice, error) {
-	notice := &keptNotice{
-		id: g.ids.New("ntc"), receivedAt: g.now().UTC().Truncate(time.Millisecond), agency: agency.Profile().Name, body: body,
-	}
-	return notice, g.inbox.do(ctx, notice)
-}
-
-// keepTogether stores a group of notices in one transaction.
-func (g *Gateway) keepTogether(ctx context.Context, notices []*keptNotice) []error {
-	outcome := make([]error, len(notices))
-	err := g.keep(ctx, notices)
-	if err == nil || len(notices) == 1 {
-		for i := range outcome {
-			outcome[i] = err
-		}
-		return outcome
-	}
-	for i := range notices {
-		outcome[i] = g.keep(ctx, notices[i:i+1])
-	}
-	return outcome
-}
-
-func (g *Gateway) keep(ctx context.Context, notices []*keptNotice) error {
-	var ids, agencies []string
-	var times []time.Time
-	var digests, bodies [][]byte
-	first := map[string]*keptNotice{}
-	// One order for every process: equal notices must not wait in a circle.
-	inOrder := slices.SortedFunc(slices.Values(notices), func(a, b *keptNotice) int {
-		return cmp.Or(strings.Compare(a.agency, b.agency), bytes.Compare(digestOf(a.body), digestOf(b.body)))
+// keep stores a notice that could not be applied, for the sweep to match.
+func (g *Gateway) keep(ctx context.Context, notice *heard) error {
+	now := g.now().UTC()
+	return g.ledger.Within(ctx, AgencyScope(notice.agency), func(tx pgx.Tx) error {
+		return g.store(ctx, tx, []*heard{notice}, map[declarationKey]bool{}, now)
 	})
-	for _, n := range inOrder {
-		digest := digestOf(n.body)
-		n.copyOf = true
-		if first[n.agency+string(digest)] != nil {
-			continue // a copy within the group: PostgreSQL takes a key once per statement
-		}
-		first[n.agency+string(digest)] = n
-		ids, agencies, times = append(ids, n.id), append(agencies, n.agency), append(times, n.receivedAt)
-		digests, bodies = append(digests, digest), append(bodies, n.body)
+}
+
+// store puts notices into the inbox and notes the declarations they belong to.
+// Equal notices are stored once, in one order for every process, so that two
+// that take in the same ones do not wait in a circle.
+func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concerned map[declarationKey]bool, now time.Time) error {
+	var c noticeColumns
+	byID := map[string]*heard{}
+	for _, n := range notices {
+		byID[n.id] = n
 	}
-	return g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("insert_notices"), ids, times, agencies, digests, bodies)
-		if err != nil {
+	notices = slices.SortedFunc(slices.Values(notices), func(a, b *heard) int {
+		return cmp.Or(strings.Compare(a.agency, b.agency), bytes.Compare(a.body, b.body))
+	})
+	for i, n := range notices {
+		if i > 0 && n.agency == notices[i-1].agency && bytes.Equal(n.body, notices[i-1].body) {
+			continue
+		}
+		if err := c.add(n); err != nil {
 			return err
 		}
-		fresh, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		for _, n := range notices {
-			n.copyOf = !slices.Contains(fresh, n.id)
-		}
-		return err
-	})
-}
-
-// understand reads a kept notice and has its meaning recorded. A failure to
-// record is no failure to hear: the sweep will try again.
-func (g *Gateway) understand(ctx context.Context, agency Agency, notice *keptNotice) error {
-	reading, err := agency.Read(notice.body)
-	var unreadable *Unreadable
-	if errors.As(err, &unreadable) {
-		if !notice.copyOf {
-			if err := g.ledger.markUnreadable(ctx, notice, unreadable.Code); err != nil {
-				g.log.Error("unreadable notice not marked", "notice", notice.id, "error", err)
-			}
-		}
-		return unreadable
 	}
+	rows, err := tx.Query(ctx, statement("insert_notices"), c.id, c.receivedAt, c.agency, c.source, c.digest, c.body, c.unreadable, c.message, c.numbers,
+		c.issuedAt, c.version, c.rank, c.word, c.decision, c.reopens, c.remark, c.errors)
 	if err != nil {
 		return err
 	}
-	if notice.copyOf {
+	var id, state string
+	var key declarationKey
+	var changed changes
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &key.tenant, &key.id}, func() error {
+		switch state {
+		case "applied":
+			concerned[key] = true
+		case "unmatched":
+			g.unmatched.Store(true)
+		case "unreadable":
+			n := byID[id]
+			changed.tasks = append(changed.tasks, task{"", id, "unreadable", n.agency, "", n.unreadable, now})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return changed.write(ctx, tx)
+}
+
+// noticeColumns gathers notices column by column for unnest.
+type noticeColumns struct {
+	id, agency, source, unreadable, message, numbers, word, decision, remark, errors []string
+	receivedAt                                                                       []time.Time
+	issuedAt                                                                         []*time.Time
+	digest, body                                                                     [][]byte
+	version, rank                                                                    []int32
+	reopens                                                                          []bool
+}
+
+func (c *noticeColumns) add(n *heard) error {
+	numbers := n.reading.Numbers
+	if numbers == nil {
+		numbers = map[string]string{}
+	}
+	numbersText, err := json.Marshal(numbers)
+	if err != nil {
+		return err
+	}
+	errorsText, err := json.Marshal(listed(n.reading.Errors))
+	if err != nil {
+		return err
+	}
+	c.id = append(c.id, n.id)
+	c.receivedAt = append(c.receivedAt, n.receivedAt)
+	c.agency = append(c.agency, n.agency)
+	c.source = append(c.source, n.source)
+	c.digest = append(c.digest, digestOf(n.body))
+	c.body = append(c.body, n.body)
+	c.unreadable = append(c.unreadable, n.unreadable)
+	c.message = append(c.message, n.reading.MessageID)
+	c.numbers = append(c.numbers, string(numbersText))
+	c.issuedAt = append(c.issuedAt, optional(n.reading.IssuedAt))
+	c.version = append(c.version, int32(n.reading.Version))
+	c.rank = append(c.rank, int32(n.reading.Rank))
+	c.word = append(c.word, n.reading.Word)
+	c.decision = append(c.decision, string(cmp.Or(n.reading.Decision, DecisionNone)))
+	c.reopens = append(c.reopens, n.reading.Reopens)
+	c.remark = append(c.remark, n.reading.Remark)
+	c.errors = append(c.errors, string(errorsText))
+	return nil
+}
+
+// optional turns a zero time into NULL.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
 		return nil
 	}
-	placed := &placedNotice{id: notice.id, receivedAt: notice.receivedAt, agency: notice.agency, reading: reading}
-	if err := g.scribe.do(ctx, fact{notice: placed}); err != nil {
-		g.log.Error("notice kept but not applied yet", "notice", notice.id, "error", err)
-	}
-	return nil
-}
-
-// readLeftover reads notices that a process stored before it died.
-func (g *Gateway) readLeftover(ctx context.Context, now time.Time) error {
-	notices, err := g.ledger.newNotices(ctx, g.agencyNames(), now.Add(-leftoverAge))
-	if err != nil {
-		return err
-	}
-	for _, notice := range notices {
-		err := g.understand(ctx, g.couriers[notice.agency].agency, notice)
-		var unreadable *Unreadable
-		if err != nil && !errors.As(err, &unreadable) {
-			return err
-		}
-	}
-	return nil
+	return &t
 }
 
 // rematchNotices gives unmatched notices another try: the message or number
 // they name may be known by now.
 func (g *Gateway) rematchNotices(ctx context.Context, now time.Time) error {
+	g.unmatched.Store(false)
 	agencies, err := g.ledger.unmatchedAgencies(ctx, g.agencyNames(), now)
 	if err != nil {
 		return err
@@ -146,4 +179,12 @@ func (g *Gateway) rematchNotices(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// rematchWaiting matches at once what came a moment too early.
+func (g *Gateway) rematchWaiting(ctx context.Context) error {
+	if !g.unmatched.Load() {
+		return nil
+	}
+	return g.rematchNotices(ctx, g.now().UTC())
 }

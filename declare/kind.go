@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 //go:embed kinds codes
@@ -30,11 +28,12 @@ type Kind struct {
 	Title   Text
 	Samples fs.FS // valid declarations, and mutations.yaml
 
-	source []byte
-	schema *jsonschema.Schema
-	shape  *shape
-	rules  *Rules
-	keys   []keyRule
+	source   []byte
+	schema   *jsonschema.Schema
+	familiar bool // holds can judge by schema
+	shape    *shape
+	rules    *Rules
+	keys     []keyRule
 }
 
 // Key is one value that declarations are searched by.
@@ -108,6 +107,7 @@ func (k *Kind) compileSchema(file string, src []byte, lists map[string]*CodeList
 	if k.schema, err = compiler.Compile(file); err != nil {
 		return &FileError{file, 0, 0, err.Error()}
 	}
+	k.familiar = familiar(k.schema, map[*jsonschema.Schema]bool{})
 	reader := shapeReader{root: document, lists: lists}
 	if k.shape = reader.read(document); reader.fault != "" {
 		return &FileError{file, 0, 0, reader.fault}
@@ -154,37 +154,6 @@ func (k *Kind) checkContent(tree map[string]any, on time.Time) ([]Fault, error) 
 		return nil, err
 	}
 	return slices.Clip(append(faults, more...)), nil
-}
-
-// checkForm asks the schema. Arrays that are too long are told alone: a
-// million entries are one fault, quickly found, and not a million.
-func (k *Kind) checkForm(tree any) []Fault {
-	if faults := k.checkLengths(tree); len(faults) > 0 {
-		return faults
-	}
-	var invalid *jsonschema.ValidationError
-	if err := k.schema.Validate(tree); !errors.As(err, &invalid) {
-		return nil
-	}
-	faults := formFaults(nil, invalid)
-	slices.SortStableFunc(faults, func(a, b Fault) int {
-		return cmp.Or(comparePointers(a.Pointer, b.Pointer), cmp.Compare(a.Code, b.Code))
-	})
-	faults = slices.CompactFunc(faults, func(a, b Fault) bool { return a.Code == b.Code && a.Pointer == b.Pointer })
-	return faults[:min(len(faults), maxFaults)]
-}
-
-func (k *Kind) checkLengths(tree any) []Fault {
-	var faults []Fault
-	k.shape.walk(tree, make(location, 0, 16), func(s *shape, value any, at location) bool {
-		array, isArray := value.([]any)
-		if !isArray || s.maxItems == 0 || len(array) <= s.maxItems {
-			return true
-		}
-		faults = append(faults, Fault{Code: "schema.maxItems", Pointer: at.pointer(), Text: textMaxItems(s.maxItems)})
-		return false
-	})
-	return faults
 }
 
 // checkCodes holds the values of the tree against the code lists on a day.
@@ -383,140 +352,4 @@ func (s *shape) walk(value any, at location, visit func(*shape, any, location) b
 			}
 		}
 	}
-}
-
-// formFaults turns what the schema's engine found into faults, without the
-// steps it took to find them.
-func formFaults(faults []Fault, found *jsonschema.ValidationError) []Fault {
-	pointer := ""
-	for _, name := range found.InstanceLocation {
-		pointer = pointerTo(pointer, name)
-	}
-	switch k := found.ErrorKind.(type) {
-	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
-		for _, cause := range found.Causes {
-			faults = formFaults(faults, cause)
-		}
-		return faults
-	case *kind.Required:
-		return missingFields(faults, pointer, k.Missing)
-	case *kind.DependentRequired:
-		return missingFields(faults, pointer, k.Missing)
-	case *kind.AdditionalProperties:
-		for _, name := range k.Properties {
-			faults = append(faults, Fault{Code: "schema.unknownField", Pointer: pointerTo(pointer, name), Text: textUnknownField})
-		}
-		return faults
-	case *kind.FalseSchema:
-		return append(faults, Fault{Code: "schema.unknownField", Pointer: pointer, Text: textUnknownField})
-	}
-	code, text := formText(found.ErrorKind)
-	return append(faults, Fault{Code: "schema." + code, Pointer: pointer, Text: text})
-}
-
-func missingFields(faults []Fault, pointer string, names []string) []Fault {
-	for _, name := range names {
-		faults = append(faults, Fault{Code: "schema.required", Pointer: pointerTo(pointer, name), Text: Text{
-			English: "This field is required.",
-			Chinese: "该字段必填。",
-		}})
-	}
-	return faults
-}
-
-var textUnknownField = Text{
-	English: "There is no such field here; check its name and place.",
-	Chinese: "此处没有该字段，请检查名称和位置。",
-}
-
-// formText says what the schema allows at a place. It never shows the value.
-func formText(found jsonschema.ErrorKind) (code string, text Text) {
-	switch k := found.(type) {
-	case *kind.Type:
-		return "type", textType(k.Want)
-	case *kind.Pattern:
-		return "pattern", limitText("The value does not have the required form %v.", "值不符合规定格式 %v。", k.Want)
-	case *kind.Enum:
-		return "enum", limitText("The value must be one of %v.", "值必须是以下之一：%v。", joinValues(k.Want))
-	case *kind.Const:
-		return "const", limitText("The value must be %v.", "值必须是 %v。", joinValues([]any{k.Want}))
-	case *kind.Format:
-		return "format", textFormat(k.Want)
-	case *kind.MaxLength:
-		return "maxLength", limitText("The text may have at most %v characters.", "文本最多 %v 个字符。", k.Want)
-	case *kind.MinLength:
-		return "minLength", limitText("The text must have at least %v characters.", "文本至少 %v 个字符。", k.Want)
-	case *kind.Maximum:
-		return "maximum", limitText("The number may be at most %v.", "数值最大为 %v。", k.Want.RatString())
-	case *kind.Minimum:
-		return "minimum", limitText("The number must be at least %v.", "数值最小为 %v。", k.Want.RatString())
-	case *kind.MaxItems:
-		return "maxItems", textMaxItems(k.Want)
-	case *kind.MinItems:
-		return "minItems", limitText("At least %v entries are required.", "至少需要 %v 项。", k.Want)
-	case *kind.UniqueItems:
-		return "uniqueItems", Text{"The entries must differ from each other.", "各项不得重复。"}
-	case *kind.OneOf, *kind.AnyOf:
-		return "oneOf", Text{"The value fits none, or more than one, of the allowed forms.", "值不符合或同时符合多种允许的形式。"}
-	}
-	return "value", Text{"The value is not allowed here.", "此处不允许该值。"}
-}
-
-func textMaxItems(limit int) Text {
-	return limitText("At most %v entries are allowed.", "最多允许 %v 项。", limit)
-}
-
-func limitText(english, chinese string, limit any) Text {
-	return Text{
-		English: fmt.Sprintf(english, limit),
-		Chinese: fmt.Sprintf(chinese, limit),
-	}
-}
-
-// jsonTypes names the types of JSON for people.
-var jsonTypes = map[string]Text{
-	"object":  {"an object", "对象"},
-	"array":   {"a list", "数组"},
-	"string":  {"a text in double quotes", "双引号括起的文本"},
-	"integer": {"a whole number", "整数"},
-	"number":  {"a number", "数字"},
-	"boolean": {"true or false", "true 或 false"},
-	"null":    {"null", "null"},
-}
-
-func textType(want []string) Text {
-	var english, chinese []string
-	for _, name := range want {
-		english = append(english, jsonTypes[name].English)
-		chinese = append(chinese, jsonTypes[name].Chinese)
-	}
-	return Text{
-		English: "The value must be " + strings.Join(english, " or ") + ".",
-		Chinese: "值必须是" + strings.Join(chinese, "或") + "。",
-	}
-}
-
-func textFormat(format string) Text {
-	switch format {
-	case "date":
-		return Text{"The value must be a date such as 2026-03-02.", "值必须是日期，例如 2026-03-02。"}
-	case "date-time":
-		return Text{
-			English: "The value must be a date and time with offset such as 2026-03-02T09:30:00+08:00.",
-			Chinese: "值必须是带时区的日期时间，例如 2026-03-02T09:30:00+08:00。",
-		}
-	}
-	return limitText("The value must have the format %v.", "值必须符合格式 %v。", format)
-}
-
-// joinValues lists what a schema allows, the first dozen of it.
-func joinValues(values []any) string {
-	var texts []string
-	for _, value := range values[:min(len(values), 12)] {
-		texts = append(texts, fmt.Sprint(value))
-	}
-	if len(values) > len(texts) {
-		texts = append(texts, "…")
-	}
-	return strings.Join(texts, ", ")
 }

@@ -448,19 +448,39 @@ func TestSchemaFaultsAreFound(t *testing.T) {
 	}
 }
 
-func BenchmarkParseAndCheck(b *testing.B) {
+// BenchmarkIntake is what one submission of five items costs before its
+// agencies are asked, whole and by step.
+func BenchmarkIntake(b *testing.B) {
 	goods := loadGoods(b)
-	body := goods.sample(b, "import-3-items-container-licence.json")
-	b.ReportAllocs()
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		tree, faults := ParseJSON(body, MostBytes)
-		if len(faults) > 0 {
-			b.Fatal(faults)
-		}
-		if faults, err := goods.Check(tree, sampleDay); err != nil || len(faults) > 0 {
-			b.Fatal(faults, err)
-		}
+	body := goods.sample(b, "import-dangerous-5-items.json")
+	tree := parsed(b, body)
+	for _, step := range []struct {
+		name string
+		do   func() ([]Fault, error)
+	}{
+		{"parse", func() ([]Fault, error) {
+			_, faults := ParseJSON(body, MostBytes)
+			return faults, nil
+		}},
+		{"form", func() ([]Fault, error) { return goods.checkForm(tree), nil }},
+		{"codes", func() ([]Fault, error) { return goods.checkCodes(tree, sampleDay.Format(time.DateOnly)), nil }},
+		{"rules", func() ([]Fault, error) { return goods.rules.Check(tree, sampleDay) }},
+		{"whole", func() ([]Fault, error) {
+			tree, faults := ParseJSON(body, MostBytes)
+			if len(faults) > 0 {
+				return faults, nil
+			}
+			return goods.Check(tree, sampleDay)
+		}},
+	} {
+		b.Run(step.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if faults, err := step.do(); err != nil || len(faults) > 0 {
+					b.Fatal(faults, err)
+				}
+			}
+		})
 	}
 }
 

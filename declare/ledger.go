@@ -28,6 +28,12 @@ var Statements embed.FS
 // the ledger takes it on, so that one database URL is enough.
 const applicationRole = "singlewindow_app"
 
+// plannerSettings keep plans the same on empty, young and large tables: every
+// statement of the ledger looks up few rows by their keys, and without fresh
+// statistics the planner would read whole tables instead. The cost that marks
+// a disabled scan would also wake the compiler for nothing.
+const plannerSettings = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+
 // Ledger is what the gateway remembers, in PostgreSQL. Every transaction
 // begins through [Ledger.Within], which sets its scope.
 type Ledger struct {
@@ -80,7 +86,7 @@ func OpenLedger(ctx context.Context, url string, now time.Time) (*Ledger, error)
 	}
 	config.MaxConns = max(config.MaxConns, 16)
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET ROLE "+applicationRole)
+		_, err := conn.Exec(ctx, "SET ROLE "+applicationRole+"; "+plannerSettings)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)

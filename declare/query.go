@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,7 +62,10 @@ func (l *Ledger) find(ctx context.Context, tenant string, ids []string) (found [
 		if err != nil || len(files) == 0 {
 			return err
 		}
-		if err := loadFilings(ctx, tx, files); err != nil {
+		tenants, declarations := splitKeys(slices.Collect(maps.Keys(files)))
+		var batch pgx.Batch
+		queueFilings(&batch, tenants, declarations, files)
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}
 		for _, f := range order {

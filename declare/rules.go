@@ -458,8 +458,8 @@ func (c compiler) compileRule(when, that located) (cel.Program, error) {
 	return c.compile(that)
 }
 
-// evaluationCost bounds one evaluation, in CEL's own unit: hundreds of steps
-// for each of 999 items.
+// evaluationCost bounds one evaluation that loops, in CEL's own unit: hundreds
+// of steps for each of 999 items.
 const evaluationCost = 1_000_000
 
 func (c compiler) compile(expression located) (cel.Program, error) {
@@ -473,11 +473,21 @@ func (c compiler) compile(expression located) (cel.Program, error) {
 	if list := c.unknownList(checked.NativeRep()); list != "" {
 		return nil, expression.fault("there is no code list " + list)
 	}
-	program, err := c.environment.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(evaluationCost))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if loops(checked.NativeRep()) {
+		options = append(options, cel.CostLimit(evaluationCost))
+	}
+	program, err := c.environment.Program(checked, options...)
 	if err != nil {
 		return nil, expression.fault(err.Error())
 	}
 	return program, nil
+}
+
+// loops tells whether an expression can take more steps than it has parts.
+// Counting the steps of the others would cost as much as taking them.
+func loops(expression *ast.AST) bool {
+	return len(ast.MatchDescendants(ast.NavigateAST(expression), ast.KindMatcher(ast.ComprehensionKind))) > 0
 }
 
 // unknownList finds a codeIn whose list, written as a constant, there is not.

@@ -74,30 +74,6 @@ func (l *Ledger) expireLeases(ctx context.Context, now time.Time) (touched []dec
 	return touched, err
 }
 
-func (l *Ledger) markUnreadable(ctx context.Context, notice *keptNotice, code string) error {
-	return l.Within(ctx, AgencyScope(notice.agency), func(tx pgx.Tx) error {
-		var batch pgx.Batch
-		batch.Queue(statement("unreadable_notice"), notice.id, notice.receivedAt, code)
-		batch.Queue(statement("open_task"), "", notice.id, "unreadable", notice.agency, "", code, notice.receivedAt)
-		return tx.SendBatch(ctx, &batch).Close()
-	})
-}
-
-func (l *Ledger) newNotices(ctx context.Context, agencies []string, before time.Time) (notices []*keptNotice, err error) {
-	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("new_notices"), agencies, before)
-		if err != nil {
-			return err
-		}
-		notices, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*keptNotice, error) {
-			n := &keptNotice{}
-			return n, row.Scan(&n.id, &n.receivedAt, &n.agency, &n.body)
-		})
-		return err
-	})
-	return notices, err
-}
-
 // unmatchedAgencies names the agencies with notices still unmatched, and asks
 // an officer about those that waited too long.
 func (l *Ledger) unmatchedAgencies(ctx context.Context, agencies []string, now time.Time) (names []string, err error) {

@@ -32,6 +32,7 @@ type ExaminedMessage struct {
 type prepared struct {
 	Draft
 	agency, version, messageID string
+	leaseUntil                 *time.Time // set when it will be sent right after the commit
 }
 
 // acceptance is a declaration about to be written down.
@@ -147,7 +148,7 @@ func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepar
 		}
 		faults = append(faults, found...)
 		if len(Refusals(found)) == 0 {
-			drafts = append(drafts, prepared{draft, profile.Name, profile.Version, subject.MessageID})
+			drafts = append(drafts, prepared{Draft: draft, agency: profile.Name, version: profile.Version, messageID: subject.MessageID})
 		}
 		concerned = append(concerned, g.couriers[profile.Name])
 	}

@@ -17,7 +17,7 @@ var errKeyTaken = errors.New("declare: the idempotency key is bound")
 // fails, each entry is tried alone, so that one's conflict is nobody else's.
 func (g *Gateway) writeTogether(ctx context.Context, entries []*acceptance) []error {
 	outcome := make([]error, len(entries))
-	err := g.write(ctx, sorted(entries))
+	err := g.writeLeased(ctx, sorted(entries))
 	if err == nil {
 		return outcome
 	}
@@ -26,9 +26,45 @@ func (g *Gateway) writeTogether(ctx context.Context, entries []*acceptance) []er
 		return outcome
 	}
 	for i, e := range entries {
-		outcome[i] = g.conflict(ctx, e, g.write(ctx, []*acceptance{e}))
+		outcome[i] = g.conflict(ctx, e, g.writeLeased(ctx, []*acceptance{e}))
 	}
 	return outcome
+}
+
+// writeLeased writes entries with our lease on the messages that can be sent
+// at once, and hands those to their couriers after the commit: no message
+// waits for the queue to be read when nothing stands before it.
+func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error {
+	now := g.now().UTC().Truncate(time.Millisecond)
+	for _, e := range entries {
+		for i := range e.drafts {
+			courier := g.couriers[e.drafts[i].agency]
+			e.drafts[i].leaseUntil = nil
+			if courier.reserve(now) {
+				until := now.Add(courier.lease())
+				e.drafts[i].leaseUntil = &until
+			}
+		}
+	}
+	err := g.write(ctx, entries, now)
+	for _, e := range entries {
+		for _, draft := range e.drafts {
+			if draft.leaseUntil == nil {
+				continue
+			}
+			courier := g.couriers[draft.agency]
+			if err != nil {
+				courier.release()
+				continue
+			}
+			digest := draft.Body.Digest()
+			courier.handOver(taken{
+				declarationKey: declarationKey{e.submission.Tenant, e.subject.DeclarationID},
+				id:             draft.messageID, agency: draft.agency, digest: digest[:], body: draft.Body.Bytes(), epoch: 1, attempts: 1,
+			})
+		}
+	}
+	return err
 }
 
 // sorted orders a group by its unique keys: two processes inserting the same
@@ -79,6 +115,7 @@ type columns struct {
 		tenant, declaration, agency, version, id, schemaDigest []string
 		digest, body                                           [][]byte
 		at                                                     []time.Time
+		leaseUntil                                             []*time.Time
 	}
 	keys struct{ tenant, value, name, declaration []string }
 }
@@ -111,6 +148,7 @@ func (c *columns) add(e *acceptance) {
 		m.digest = append(m.digest, digest[:])
 		m.body = append(m.body, draft.Body.Bytes())
 		m.at = append(m.at, s.ReceivedAt)
+		m.leaseUntil = append(m.leaseUntil, draft.leaseUntil)
 	}
 	k := &c.keys
 	for _, key := range e.keys {
@@ -122,7 +160,7 @@ func (c *columns) add(e *acceptance) {
 }
 
 // write puts entries on disk: all of them or none.
-func (g *Gateway) write(ctx context.Context, entries []*acceptance) error {
+func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Time) error {
 	var c columns
 	var tenants []string
 	for _, e := range entries {
@@ -138,7 +176,7 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance) error {
 		batch.Queue(statement("insert_declarations"), d.tenant, d.id, d.kind, d.reference, d.status, d.who, d.waitingAgency, d.waitingWhy, d.receivedAt)
 		batch.Queue(statement("insert_declaration_bodies"), d.tenant, d.id, d.receivedAt, d.digest, d.body)
 		batch.Queue(statement("insert_filings"), m.tenant, m.declaration, m.agency, m.version, m.at)
-		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.digest, m.at)
+		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.digest, m.at, m.leaseUntil, now)
 		batch.Queue(statement("insert_message_bodies"), m.tenant, m.id, m.agency, m.at, m.body)
 		batch.Queue(statement("insert_search_keys"), k.tenant, k.value, k.name, k.declaration)
 		batch.Queue(statement("insert_first_events"), d.tenant, d.id, d.eventID, d.receivedAt)

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
 )
 
 // benchReport is what a run measured. Times are in milliseconds. A
@@ -52,6 +53,7 @@ type benchOptions struct {
 	duration    time.Duration
 	rate        float64
 	concurrency int
+	kind        string
 	sample      string
 }
 
@@ -74,7 +76,8 @@ func benchCommand() *cobra.Command {
 	command.Flags().DurationVar(&o.duration, "for", 20*time.Second, "how long to submit")
 	command.Flags().Float64Var(&o.rate, "rate", 0, "submissions per second, whatever the answers take (open loop); 0: as fast as the answers come")
 	command.Flags().IntVar(&o.concurrency, "concurrency", 32, "submissions under way at once when --rate is 0")
-	command.Flags().StringVar(&o.sample, "sample", "import-dangerous-5-items.json", "sample of kind goods to submit")
+	command.Flags().StringVar(&o.kind, "kind", "goods", "kind of declaration to submit")
+	command.Flags().StringVar(&o.sample, "sample", "import-dangerous-5-items.json", "which of the kind's samples to submit")
 	addOutputFlag(command)
 	return command
 }
@@ -216,7 +219,11 @@ func (j *journal) note(due time.Time, id string, err error, p *problem) {
 }
 
 func (r *rig) measure(ctx context.Context, o benchOptions) (*benchReport, error) {
-	template, err := sampleWithReference("goods", o.sample, "BENCH-REFERENCE")
+	kinds, err := declare.LoadKinds()
+	if err != nil {
+		return nil, err
+	}
+	template, err := sampleWithReference(kinds[o.kind], o.sample, "BENCH-REFERENCE")
 	if err != nil {
 		return nil, err
 	}
@@ -377,4 +384,3 @@ func (b *benchReport) print(out io.Writer, inJSON bool) error {
 	_, err := fmt.Fprintf(out, "\nother work    %8.1f %% of the machine\nnot measured: %s\n", b.OtherWorkPercent, b.NotMeasured)
 	return err
 }
-

@@ -214,13 +214,17 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 	if err != nil {
 		return err
 	}
+	kinds, err := declare.LoadKinds()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	begun := time.Now()
 	pending := map[string]scene{}
 	shown := map[string]string{}
 	for i, scene := range scenes {
-		receipt, err := file(ctx, c, scene, begun, i)
+		receipt, err := file(ctx, c, kinds[scene.Kind], scene, demoReference(begun, i, scene.Word))
 		if err != nil {
 			return err
 		}
@@ -268,8 +272,8 @@ func readScenes() ([]scene, error) {
 }
 
 // file files one scene's sample under a reference made anew.
-func file(ctx context.Context, c *client, scene scene, begun time.Time, number int) (declare.Status, error) {
-	body, err := sampleWithReference(scene.Kind, scene.Sample, demoReference(begun, number, scene.Word))
+func file(ctx context.Context, c *client, kind *declare.Kind, scene scene, reference string) (declare.Status, error) {
+	body, err := sampleWithReference(kind, scene.Sample, reference)
 	if err != nil {
 		return declare.Status{}, err
 	}
@@ -291,12 +295,11 @@ func demoReference(begun time.Time, number int, word string) string {
 }
 
 // sampleWithReference gives one of the kind's samples with another reference.
-func sampleWithReference(kind, sample, reference string) ([]byte, error) {
-	kinds, err := declare.LoadKinds()
-	if err != nil {
-		return nil, err
+func sampleWithReference(kind *declare.Kind, sample, reference string) ([]byte, error) {
+	if kind == nil {
+		return nil, errors.New("there is no such kind")
 	}
-	content, err := fs.ReadFile(kinds[kind].Samples, sample)
+	content, err := fs.ReadFile(kind.Samples, sample)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-SELECT n.tenant_id, n.declaration_id, n.agency, n.id, n.received_at, n.message_id, n.numbers, n.issued_at,
+SELECT n.tenant_id, n.declaration_id, n.agency, n.id, n.received_at, n.numbers, n.issued_at,
        n.version, n.rank, n.word, n.decision, n.reopens, n.remark, n.errors
   FROM unnest($1::text[], $2::text[]) AS k (tenant_id, id)
   JOIN notice n ON n.tenant_id = k.tenant_id AND n.declaration_id = k.id AND n.declaration_id <> ''

@@ -1,13 +1,14 @@
--- Finds the declaration of notices $1, and of every unmatched notice of
--- agencies $2: by our message id, or by a number this agency gave before.
-SELECT n.id, n.received_at, coalesce(m.tenant_id, a.tenant_id), coalesce(m.declaration_id, a.declaration_id), coalesce(m.id, '')
+-- Gives every unmatched notice of agencies $1 another try: the message it
+-- names, or a number in it, may be known by now. At most 1,000 at a time.
+SELECT n.id, n.received_at, coalesce(m.tenant_id, a.tenant_id), coalesce(m.declaration_id, a.declaration_id)
   FROM notice n
   LEFT JOIN message m ON n.message_id <> '' AND m.id = n.message_id AND m.agency = n.agency
   LEFT JOIN LATERAL (
-        SELECT an.tenant_id, an.declaration_id
-          FROM jsonb_each_text(n.numbers) AS given (name, value)
-          JOIN agency_number an ON an.agency = n.agency AND an.name = given.name AND an.value = given.value
-         ORDER BY an.name LIMIT 1) a ON m.id IS NULL
- WHERE n.state = 'unmatched'
-   AND (n.id = ANY ($1::text[]) OR n.agency = ANY ($2::text[]))
+        SELECT owner.* FROM jsonb_each_text(n.numbers) AS number (name, value)
+         CROSS JOIN LATERAL ( -- the limit makes it one look-up by the whole key for each number
+                SELECT an.tenant_id, an.declaration_id FROM agency_number an
+                 WHERE an.agency = n.agency AND an.name = number.name AND an.value = number.value LIMIT 1) owner
+         ORDER BY number.name LIMIT 1) a ON m.id IS NULL
+ WHERE n.state = 'unmatched' AND n.agency = ANY ($1::text[])
    AND (m.id IS NOT NULL OR a.declaration_id IS NOT NULL)
+ ORDER BY n.received_at LIMIT 1000

@@ -123,7 +123,7 @@ CREATE TABLE notice (
     received_at    timestamptz NOT NULL,
     agency         text NOT NULL,
     source         text NOT NULL CHECK (source IN ('answer', 'notice')),
-    state          text NOT NULL CHECK (state IN ('new', 'unmatched', 'applied', 'unreadable')),
+    state          text NOT NULL CHECK (state IN ('unmatched', 'applied', 'unreadable')),
     digest         bytea NOT NULL CHECK (length(digest) = 32),
     body           bytea COMPRESSION lz4 NOT NULL,
     tenant_id      text NOT NULL DEFAULT '',
@@ -142,7 +142,7 @@ CREATE TABLE notice (
     CHECK ((state = 'applied') = (declaration_id <> ''))
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX notice_of_declaration ON notice (tenant_id, declaration_id) WHERE declaration_id <> '';
-CREATE INDEX notice_open ON notice (agency, received_at) WHERE state IN ('new', 'unmatched');
+CREATE INDEX notice_open ON notice (agency, received_at) WHERE state = 'unmatched';
 
 -- One row per different notice of an agency: a copy raises the count.
 CREATE TABLE notice_digest (

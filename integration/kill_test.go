@@ -1,0 +1,240 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"singlewindow/declare"
+)
+
+// notIdempotent makes an agency folder whose agency takes every copy of a
+// message as another one: nothing but the gateway keeps it from acting twice.
+var notIdempotent = map[string]string{"idempotent: true": "idempotent: false"}
+
+// A campaign files declarations and asks again under the same key until each
+// has its 202, however often the gateway dies. Each 202 is on its disk before
+// it counts.
+type campaign struct {
+	l       *line
+	mu      sync.Mutex
+	journal *os.File
+	filed   int
+}
+
+// begin starts clients that file samples in turn under these words; wait ends
+// when every declaration has its receipt.
+func (l *line) begin(t *testing.T, clients, declarations int, words []string) (c *campaign, wait func()) {
+	t.Helper()
+	journal, err := os.OpenFile(filepath.Join(l.folder, "receipts"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(t, err)
+	c = &campaign{l: l, journal: journal}
+	all := samples(t)
+	numbers := make(chan int)
+	var working sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	for range clients {
+		working.Go(func() {
+			for number := range numbers {
+				reference := fmt.Sprintf("KILL-%d.%s", number, words[number%len(words)])
+				if err := c.file(ctx, reference, all[number%len(all)].as(t, reference)); err != nil {
+					t.Errorf("%s: %v", reference, err)
+				}
+			}
+		})
+	}
+	go func() {
+		defer close(numbers)
+		for number := range declarations {
+			numbers <- number
+		}
+	}()
+	return c, func() { working.Wait(); cancel(); must(t, journal.Close()) }
+}
+
+// file asks until there is a receipt and writes that down.
+func (c *campaign) file(ctx context.Context, reference string, body []byte) error {
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		given, err := c.l.submit(ctx, acme, "key-"+reference, body)
+		switch {
+		case err == nil && given.status == http.StatusAccepted:
+			return c.note(given.body)
+		case err == nil && given.status < http.StatusInternalServerError:
+			return fmt.Errorf("%d %s", given.status, given.body)
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w, last answer %d, %v", ctx.Err(), given.status, err)
+		}
+	}
+}
+
+func (c *campaign) note(receipt []byte) error {
+	var status declare.Status
+	if err := json.Unmarshal(receipt, &status); err != nil {
+		return err
+	}
+	line, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := c.journal.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	c.filed++
+	return c.journal.Sync()
+}
+
+func (c *campaign) receipts(t *testing.T) []declare.Status {
+	t.Helper()
+	return linesOf[declare.Status](t, c.journal.Name())
+}
+
+// progress counts what has happened anywhere: receipts, effects, notices.
+func (c *campaign) progress(t *testing.T) int {
+	t.Helper()
+	c.mu.Lock()
+	done := c.filed
+	c.mu.Unlock()
+	for _, office := range c.l.offices {
+		done += len(office.effects(t)) + len(office.notices(t))
+	}
+	return done
+}
+
+// seed decides when the gateway is killed. SINGLEWINDOW_TEST_SEED repeats it.
+func seed(t *testing.T) *rand.Rand {
+	t.Helper()
+	number := uint64(time.Now().UnixNano())
+	if given := os.Getenv("SINGLEWINDOW_TEST_SEED"); given != "" {
+		var err error
+		number, err = strconv.ParseUint(given, 10, 64)
+		must(t, err)
+	}
+	t.Logf("SINGLEWINDOW_TEST_SEED=%d", number)
+	return rand.New(rand.NewPCG(number, number))
+}
+
+// TestGatewayKilled kills the gateway with SIGKILL several times while
+// declarations are filed, delivered and answered. The agencies here take every
+// copy for another message, so that a second sending would show.
+func TestGatewayKilled(t *testing.T) {
+	t.Parallel()
+	const declarations, kills = 78, 6
+	random := seed(t)
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "100ms"})
+	words := []string{"default", "reject", "inspect", "docs", "busy", "drop", "twice", "early", "reset", "garbage", "shuffle", "slow"}
+	random.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
+	moments := make([]int, kills)
+	for i := range moments {
+		moments[i] = 5 + random.IntN(declarations*8)
+	}
+	slices.Sort(moments)
+	t.Logf("killed when so many things have happened: %v", moments)
+	c, wait := l.begin(t, 4, declarations, words)
+	for _, moment := range moments {
+		l.killAt(t, c, moment)
+	}
+	wait()
+	l.awaitEnd(t, c)
+	l.closeOffices(t)
+	receipts := c.receipts(t)
+	if filed := l.count(t, "SELECT count(*) FROM declaration"); len(receipts) != declarations || filed != declarations {
+		t.Errorf("%d receipts and %d declarations on file, want %d", len(receipts), filed, declarations)
+	}
+	l.mustAgree(t, receipts)
+	for _, receipt := range receipts {
+		l.mustHaveEvents(t, l.status(t, acme, receipt.ID))
+	}
+}
+
+// killAt waits until so much has happened, or nothing does for two seconds
+// because what is left waits for leases, then kills the gateway and starts it
+// again.
+func (l *line) killAt(t *testing.T, c *campaign, moment int) {
+	t.Helper()
+	done, since := -1, time.Now()
+	eventually(t, time.Minute, "enough has happened", func() bool {
+		l.gateway.mustRun(t)
+		if now := c.progress(t); now != done {
+			done, since = now, time.Now()
+		}
+		return done >= moment || time.Since(since) > 2*time.Second
+	})
+	l.gateway.kill(t)
+	l.startGateway(t)
+}
+
+// awaitEnd waits until every filing is decided, which takes at most a lease
+// and a few attempts after the last crash.
+func (l *line) awaitEnd(t *testing.T, c *campaign) {
+	t.Helper()
+	eventually(t, 90*time.Second, "every filing is decided", func() bool {
+		l.gateway.mustRun(t)
+		return l.count(t, undecided) == 0 && l.count(t, unsent) == 0
+	})
+	for _, receipt := range c.receipts(t) {
+		status := l.status(t, acme, receipt.ID)
+		want := declare.OverallClosed
+		if strings.HasSuffix(status.Reference, ".reject") {
+			want = declare.OverallRejected
+		}
+		if status.Status != want {
+			t.Errorf("%s ended as %s, want %s", status.Reference, status.Status, want)
+		}
+	}
+}
+
+// TestPrivatePostgresKilled kills the postmaster under a gateway with its own
+// PostgreSQL: the gateway says why it ends, and the next start finds all of it.
+func TestPrivatePostgresKilled(t *testing.T) {
+	t.Parallel()
+	const declarations = 24
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), private: true, slow: "1s"})
+	c, wait := l.begin(t, 3, declarations, []string{"slow", "default", "inspect"})
+	eventually(t, time.Minute, "some are filed", func() bool { return c.progress(t) >= declarations })
+	must(t, syscall.Kill(l.postmaster(t), syscall.SIGKILL))
+	select {
+	case <-l.gateway.ended:
+	case <-time.After(45 * time.Second):
+		t.Fatalf("the gateway goes on without its PostgreSQL\n%s", l.gateway.lastWords(t))
+	}
+	if said := l.gateway.lastWords(t); l.gateway.exit == nil || !strings.Contains(said, "private PostgreSQL ended") {
+		t.Errorf("the gateway ended with %v and said\n%s", l.gateway.exit, said)
+	}
+	l.startGateway(t)
+	wait()
+	l.awaitEnd(t, c)
+	l.closeOffices(t)
+	if receipts := c.receipts(t); len(receipts) != declarations || l.count(t, "SELECT count(*) FROM declaration") != declarations {
+		t.Errorf("%d receipts", len(receipts))
+	}
+	l.mustAgree(t, c.receipts(t))
+}
+
+// postmaster is the process id of the gateway's private PostgreSQL.
+func (l *line) postmaster(t *testing.T) int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(l.folder, "postgresql", "data", "postmaster.pid"))
+	must(t, err)
+	first, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(first)
+	must(t, err)
+	return pid
+}
