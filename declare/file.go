@@ -20,12 +20,21 @@ type file struct {
 	notices      map[string][]heardNotice // by agency
 }
 
-// loadFiles reads the filings, deliveries and notices of declarations.
-func loadFiles(ctx context.Context, tx pgx.Tx, files map[declarationKey]*file) error {
+// loadFiles reads the filings and deliveries of declarations, and the notices
+// of the agencies that have news.
+func loadFiles(ctx context.Context, tx pgx.Tx, files map[declarationKey]*file, concerned news) error {
 	tenants, ids := splitKeys(slices.Collect(maps.Keys(files)))
 	var batch pgx.Batch
 	queueFilings(&batch, tenants, ids, files)
-	batch.Queue(statement("load_notices"), tenants, ids).Query(func(rows pgx.Rows) error { return readNotices(rows, files) })
+	var noticeTenants, noticeIDs, agencies []string
+	for key := range files {
+		for _, agency := range concerned[key] {
+			noticeTenants, noticeIDs, agencies = append(noticeTenants, key.tenant), append(noticeIDs, key.id), append(agencies, agency)
+		}
+	}
+	if len(agencies) > 0 {
+		batch.Queue(statement("load_notices"), noticeTenants, noticeIDs, agencies).Query(func(rows pgx.Rows) error { return readNotices(rows, files) })
+	}
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
@@ -80,10 +89,13 @@ func readNotices(rows pgx.Rows, files map[declarationKey]*file) error {
 	return err
 }
 
-// refold works out where a declaration stands now and notes what changed,
-// with an event for each change.
-func (g *Gateway) refold(c *changes, f *file, now time.Time) error {
+// refold works out where a declaration stands now that agencies have news, and
+// notes what changed, with an event for each change.
+func (g *Gateway) refold(c *changes, f *file, agencies []string, now time.Time) error {
 	for i := range f.filings {
+		if !slices.Contains(agencies, f.filings[i].Agency) {
+			continue
+		}
 		if err := g.refoldFiling(c, f, &f.filings[i], now); err != nil {
 			return err
 		}

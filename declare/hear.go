@@ -64,14 +64,14 @@ func digestOf(body []byte) []byte {
 func (g *Gateway) keep(ctx context.Context, notice *heard) error {
 	now := g.now().UTC()
 	return g.ledger.Within(ctx, AgencyScope(notice.agency), func(tx pgx.Tx) error {
-		return g.store(ctx, tx, []*heard{notice}, map[declarationKey]bool{}, now)
+		return g.store(ctx, tx, []*heard{notice}, news{}, now)
 	})
 }
 
 // store puts notices into the inbox and notes the declarations they belong to.
 // Equal notices are stored once, in one order for every process, so that two
 // that take in the same ones do not wait in a circle.
-func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concerned map[declarationKey]bool, now time.Time) error {
+func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concerned news, now time.Time) error {
 	var c noticeColumns
 	byID := map[string]*heard{}
 	for _, n := range notices {
@@ -99,7 +99,7 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 	_, err = pgx.ForEachRow(rows, []any{&id, &state, &key.tenant, &key.id}, func() error {
 		switch state {
 		case "applied":
-			concerned[key] = true
+			concerned.add(key, byID[id].agency)
 		case "unmatched":
 			g.unmatched.Store(true)
 		case "unreadable":

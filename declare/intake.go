@@ -1,7 +1,6 @@
 package declare
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -45,7 +44,7 @@ func ParseJSON(body []byte, maxBytes int) (any, []Fault) {
 			Chinese: fmt.Sprintf("内容超过 %d 字节。", maxBytes),
 		}}}
 	}
-	in := &intake{body: body, names: map[string]string{}}
+	in := &intake{body: string(body)}
 	tree, whole := in.value()
 	if whole {
 		in.space()
@@ -65,11 +64,10 @@ func ParseJSON(body []byte, maxBytes int) (any, []Fault) {
 // intake is one reading: where it stands in the bytes and in the tree. Its
 // methods answer false once reading cannot go on.
 type intake struct {
-	body   []byte
+	body   string // the texts of the tree are parts of it
 	at     int
 	path   location
 	values int
-	names  map[string]string // met so far: most stand in every item again
 	faults []Fault
 }
 
@@ -113,13 +111,12 @@ func (in *intake) value() (any, bool) {
 	case c == '[':
 		return in.nested(in.array)
 	case c == '"':
-		text, ok := in.text()
-		return string(text), ok
+		return in.text()
 	case c == '-' || '0' <= c && c <= '9':
 		return in.number()
 	}
 	for _, literal := range literals {
-		if bytes.HasPrefix(in.body[in.at:], literal.text) {
+		if strings.HasPrefix(in.body[in.at:], literal.text) {
 			in.at += len(literal.text)
 			return literal.value, true
 		}
@@ -128,12 +125,12 @@ func (in *intake) value() (any, bool) {
 }
 
 var literals = []struct {
-	text  []byte
+	text  string
 	value any
 }{
-	{[]byte("true"), true},
-	{[]byte("false"), false},
-	{[]byte("null"), nil},
+	{"true", true},
+	{"false", false},
+	{"null", nil},
 }
 
 // nested reads an object or array, refusing one level too many: reading is
@@ -167,10 +164,11 @@ func (in *intake) object() (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		if _, twice := object[name]; twice && !in.fault("json.duplicateKey", textDuplicateKey) {
+		fields := len(object)
+		object[name] = value
+		if twice := len(object) == fields; twice && !in.fault("json.duplicateKey", textDuplicateKey) {
 			return nil, false
 		}
-		object[name] = value
 		in.path = in.path[:len(in.path)-1]
 		in.space()
 		if in.take('}') {
@@ -203,12 +201,7 @@ func (in *intake) name() (string, bool) {
 	if !in.take(':') {
 		return "", in.unreadable("a colon is expected", "此处应为冒号")
 	}
-	known, met := in.names[string(name)]
-	if !met {
-		known = string(name)
-		in.names[known] = known
-	}
-	return known, true
+	return name, true
 }
 
 func (in *intake) array() (any, bool) {
@@ -235,8 +228,8 @@ func (in *intake) array() (any, bool) {
 }
 
 // text reads a string from its opening quote on. Each code is told once per
-// string, however often it applies. The bytes may be those of the body.
-func (in *intake) text() ([]byte, bool) {
+// string, however often it applies.
+func (in *intake) text() (string, bool) {
 	in.at++
 	start, known := in.at, len(in.faults)
 	var decoded []byte // what stands before start, escapes resolved
@@ -246,14 +239,14 @@ func (in *intake) text() ([]byte, bool) {
 			rest := in.body[start:in.at]
 			in.at++
 			if decoded != nil {
-				rest = append(decoded, rest...)
+				rest = string(append(decoded, rest...))
 			}
 			return rest, len(in.faults) < maxFaults
 		case c == '\\':
 			decoded = append(decoded, in.body[start:in.at]...)
 			character, ok := in.escape(known)
 			if !ok {
-				return nil, false
+				return "", false
 			}
 			in.judge(character, known)
 			decoded = utf8.AppendRune(decoded, character)
@@ -261,7 +254,7 @@ func (in *intake) text() ([]byte, bool) {
 		case ' ' <= c && c < 0x7f:
 			in.at++
 		default:
-			character, size := utf8.DecodeRune(in.body[in.at:])
+			character, size := utf8.DecodeRuneInString(in.body[in.at:])
 			if character == utf8.RuneError && size == 1 {
 				in.faultOnce(known, "json.encoding", textEncoding)
 			} else {
@@ -270,7 +263,7 @@ func (in *intake) text() ([]byte, bool) {
 			in.at += size
 		}
 	}
-	return nil, in.unreadable("a string is not closed", "字符串没有结束")
+	return "", in.unreadable("a string is not closed", "字符串没有结束")
 }
 
 // escape reads one backslash sequence and gives the character it stands for.
@@ -315,7 +308,7 @@ func (in *intake) hex() (rune, bool) {
 		return 0, false
 	}
 	var value rune
-	for _, c := range in.body[in.at+1 : in.at+5] {
+	for _, c := range []byte(in.body[in.at+1 : in.at+5]) {
 		digit := strings.IndexByte("0123456789abcdef", c|0x20)
 		if digit < 0 || c < '0' {
 			return 0, false
@@ -347,7 +340,7 @@ func (in *intake) number() (any, bool) {
 	if !in.take('0') && !in.digits() {
 		return nil, in.unreadable("a digit is expected", "此处应为数字")
 	}
-	whole := string(in.body[start:in.at])
+	whole := in.body[start:in.at]
 	size := in.at - digits
 	fraction, ok := in.fraction()
 	switch {
@@ -389,14 +382,11 @@ func (in *intake) digits() bool {
 }
 
 func (in *intake) space() {
-	for in.at < len(in.body) {
-		switch in.body[in.at] {
-		case ' ', '\t', '\n', '\r':
-			in.at++
-		default:
-			return
-		}
+	at := in.at
+	for at < len(in.body) && (in.body[at] == ' ' || in.body[at] == '\n' || in.body[at] == '\t' || in.body[at] == '\r') {
+		at++
 	}
+	in.at = at
 }
 
 func (in *intake) take(c byte) bool {
@@ -437,12 +427,12 @@ func (in *intake) unreadable(english, chinese string) bool {
 // characters from one.
 func (in *intake) place() Text {
 	line, start := 1, 0
-	for i, c := range in.body[:in.at] {
+	for i, c := range []byte(in.body[:in.at]) {
 		if c == '\n' {
 			line, start = line+1, i+1
 		}
 	}
-	column := utf8.RuneCount(in.body[start:in.at]) + 1
+	column := utf8.RuneCountInString(in.body[start:in.at]) + 1
 	return Text{
 		English: fmt.Sprintf("line %d, column %d", line, column),
 		Chinese: fmt.Sprintf("第 %d 行第 %d 列", line, column),

@@ -67,10 +67,10 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		}
 		for _, f := range facts {
 			if f.settlement != nil {
-				concerned[f.settlement.taken.declarationKey] = true
+				concerned.add(f.settlement.taken.declarationKey)
 			}
 			if f.touched != nil {
-				concerned[*f.touched] = true
+				concerned.add(*f.touched)
 			}
 		}
 		if len(concerned) == 0 {
@@ -84,11 +84,11 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		if err := g.settle(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("settle: %w", err)
 		}
-		if err := loadFiles(ctx, tx, files); err != nil {
+		if err := loadFiles(ctx, tx, files, concerned); err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
 		for _, f := range files {
-			if err := g.refold(&c, f, now); err != nil {
+			if err := g.refold(&c, f, concerned[f.key], now); err != nil {
 				return err
 			}
 		}
@@ -96,9 +96,22 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 	})
 }
 
+// news names the declarations that facts concern and, for each, the agencies
+// whose notices changed.
+type news map[declarationKey][]string
+
+func (n news) add(key declarationKey, agencies ...string) {
+	for _, agency := range agencies {
+		if slices.Contains(n[key], agency) {
+			return
+		}
+	}
+	n[key] = append(n[key], agencies...)
+}
+
 // takeIn stores the notices among the facts and gives the declarations they
 // concern; agencies to be rematched add theirs.
-func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.Time) (map[declarationKey]bool, error) {
+func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.Time) (news, error) {
 	var notices []*heard
 	var agencies []string
 	for _, f := range facts {
@@ -111,7 +124,7 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 			agencies = append(agencies, f.rematch)
 		}
 	}
-	concerned := map[declarationKey]bool{}
+	concerned := news{}
 	if len(notices) > 0 {
 		if err := g.store(ctx, tx, notices, concerned, now); err != nil {
 			return nil, err
@@ -126,20 +139,20 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 }
 
 // rematch finds the declarations of notices that could not be placed before.
-func rematch(ctx context.Context, tx pgx.Tx, agencies []string, concerned map[declarationKey]bool) error {
+func rematch(ctx context.Context, tx pgx.Tx, agencies []string, concerned news) error {
 	rows, err := tx.Query(ctx, statement("match_notices"), agencies)
 	if err != nil {
 		return err
 	}
 	var ids, tenants, declarations []string
 	var times []time.Time
-	var id string
+	var id, agency string
 	var at time.Time
 	var key declarationKey
-	_, err = pgx.ForEachRow(rows, []any{&id, &at, &key.tenant, &key.id}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &at, &agency, &key.tenant, &key.id}, func() error {
 		ids, times = append(ids, id), append(times, at)
 		tenants, declarations = append(tenants, key.tenant), append(declarations, key.id)
-		concerned[key] = true
+		concerned.add(key, agency)
 		return nil
 	})
 	if err != nil || len(ids) == 0 {

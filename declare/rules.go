@@ -259,46 +259,41 @@ func (e entry) index() int {
 // find gives what the pattern leads to: every entry where that is an array,
 // else the value itself.
 func (p pattern) find(tree any) []entry {
-	found := []entry{{value: tree}}
-	for _, name := range p.steps {
-		if name == "*" {
-			found = members(found)
-			continue
-		}
-		present := found[:0]
-		for _, e := range found {
-			if object, isObject := e.value.(map[string]any); isObject {
-				if value, isPresent := object[name]; isPresent {
-					present = append(present, entry{value, e.indexes})
-				}
-			}
-		}
-		found = present
-	}
-	return membersOrSelf(found)
+	return find(nil, entry{value: tree}, p.steps)
 }
 
-func members(of []entry) []entry {
-	var members []entry
-	for _, e := range of {
-		array, _ := e.value.([]any) // anything else has no members
-		for i, value := range array {
-			members = append(members, entry{value, append(e.indexes[:len(e.indexes):len(e.indexes)], i)})
+func find(found []entry, at entry, steps []string) []entry {
+	for i, name := range steps {
+		if name == "*" {
+			for _, member := range at.members() {
+				found = find(found, member, steps[i+1:])
+			}
+			return found
 		}
+		object, _ := at.value.(map[string]any) // anything else has no fields
+		value, present := object[name]
+		if !present {
+			return found
+		}
+		at.value = value
+	}
+	if _, isArray := at.value.([]any); isArray {
+		return append(found, at.members()...)
+	}
+	return append(found, at)
+}
+
+// members are the entries of an array, none of anything else.
+func (e entry) members() []entry {
+	array, _ := e.value.([]any)
+	members := make([]entry, len(array))
+	depth := len(e.indexes)
+	indexes := make([]int, 0, len(array)*(depth+1)) // of all members, one behind the other
+	for i, value := range array {
+		indexes = append(append(indexes, e.indexes...), i)
+		members[i] = entry{value, indexes[i*(depth+1):]}
 	}
 	return members
-}
-
-func membersOrSelf(of []entry) []entry {
-	var all []entry
-	for _, e := range of {
-		if _, isArray := e.value.([]any); isArray {
-			all = append(all, members([]entry{e})...)
-		} else {
-			all = append(all, e)
-		}
-	}
-	return all
 }
 
 // pointer writes the place of an entry that the pattern led to.

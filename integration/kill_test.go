@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,10 +141,9 @@ func TestGatewayKilled(t *testing.T) {
 	words := []string{"default", "reject", "inspect", "docs", "busy", "drop", "twice", "early", "reset", "garbage", "shuffle", "slow"}
 	random.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	moments := make([]int, kills)
-	for i := range moments {
-		moments[i] = 5 + random.IntN(declarations*8)
+	for i := range moments { // of the thousand things that will happen, one in each part
+		moments[i] = (i*declarations*10 + random.IntN(declarations*10)) / kills
 	}
-	slices.Sort(moments)
 	t.Logf("killed when so many things have happened: %v", moments)
 	c, wait := l.begin(t, 4, declarations, words)
 	for _, moment := range moments {

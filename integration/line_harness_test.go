@@ -18,8 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -379,7 +379,7 @@ func (l *line) ask(t *testing.T, bearer, method, path string, body []byte, heade
 	return given
 }
 
-// submit files a body under a key that is its digest's.
+// submit files a body under an idempotency key.
 func (l *line) submit(ctx context.Context, tenant, key string, body []byte) (answer, error) {
 	return l.try(ctx, l.keys[tenant], http.MethodPost, "/v1/declarations", body, "Content-Type", "application/json", "Idempotency-Key", key)
 }
@@ -624,8 +624,8 @@ func (l *line) mustAgree(t *testing.T, receipts []declare.Status) {
 	}
 }
 
-// copyFolders copies the agency folders with texts of their agency.yaml
-// replaced, each of which must be there.
+// copyFolders copies the agency folders and replaces, in each agency.yaml,
+// what these patterns match, which must be there.
 func copyFolders(t *testing.T, replace map[string]string) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "agencies")
@@ -637,10 +637,11 @@ func copyFolders(t *testing.T, replace map[string]string) string {
 		content, err := os.ReadFile(file)
 		must(t, err)
 		for from, to := range replace {
-			if !strings.Contains(string(content), from) {
+			pattern := regexp.MustCompile(from)
+			if !pattern.Match(content) {
 				t.Fatalf("%s does not say %s", file, from)
 			}
-			content = bytes.ReplaceAll(content, []byte(from), []byte(to))
+			content = pattern.ReplaceAll(content, []byte(to))
 		}
 		must(t, os.WriteFile(file, content, 0o644))
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,6 +72,7 @@ func run(ctx context.Context, arguments []string, data, messages io.Writer) erro
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(400) // simulators share a machine with what they test
 	log := slog.New(slog.NewTextHandler(messages, nil))
 	simulator, agency, err := s.open(log)
 	if err != nil {

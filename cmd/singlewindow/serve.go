@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,12 @@ func serveCommand() *cobra.Command {
 
 func newLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
 
+// garbagePercent trades memory, of which a gateway needs little, for a third
+// less work of the garbage collector than Go's default makes.
+const garbagePercent = 400
+
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
+	debug.SetGCPercent(garbagePercent)
 	g, err := openGateway(ctx, s, log)
 	if err != nil {
 		return err

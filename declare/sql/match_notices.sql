@@ -1,6 +1,6 @@
 -- Gives every unmatched notice of agencies $1 another try: the message it
 -- names, or a number in it, may be known by now. At most 1,000 at a time.
-SELECT n.id, n.received_at, coalesce(m.tenant_id, a.tenant_id), coalesce(m.declaration_id, a.declaration_id)
+SELECT n.id, n.received_at, n.agency, coalesce(m.tenant_id, a.tenant_id), coalesce(m.declaration_id, a.declaration_id)
   FROM notice n
   LEFT JOIN message m ON n.message_id <> '' AND m.id = n.message_id AND m.agency = n.agency
   LEFT JOIN LATERAL (

@@ -1,6 +1,8 @@
 -- Takes at most $2 messages of agency $1 that are due at $5 and, at $3, leases them
 -- until $4. Tenants take turns, so that one tenant's long queue does not hold
--- up another's single message. The same write records "sending, attempt n".
+-- up another's single message; whose turn it is first is drawn, because there
+-- is often room for one only, and the oldest message is always the same
+-- tenant's. The same write records "sending, attempt n".
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id FROM message
       WHERE agency = $1 AND delivery IN ('queued', 'unsure')
@@ -19,7 +21,7 @@ WITH RECURSIVE waiting AS (
          ORDER BY next_at LIMIT $2
          FOR UPDATE SKIP LOCKED) m
 ), chosen AS (
-    SELECT * FROM due ORDER BY turn, next_at LIMIT $2
+    SELECT * FROM due ORDER BY turn, random() LIMIT $2
 )
 UPDATE message m
    SET delivery = 'sending', epoch = m.epoch + 1, attempts = m.attempts + 1, lease_until = $4,
