@@ -5,14 +5,14 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/beevik/etree"
 
 	"singlewindow/xsd"
 )
@@ -203,11 +203,37 @@ func (a *Agency) Receive(message []byte) (deliveryID, reference string, err erro
 			violations = found
 			continue
 		}
-		document := etree.NewDocument()
-		if err := document.ReadFromBytes(message); err != nil {
-			return "", "", err
-		}
-		return textAt(&document.Element, a.script.Reads.DeliveryID), textAt(&document.Element, a.script.Reads.Reference), nil
+		deliveryID, reference, err = firstTexts(message, a.script.Reads.DeliveryID, a.script.Reads.Reference)
+		return deliveryID, reference, err
 	}
 	return "", "", invalid(violations)
+}
+
+// firstTexts gives the text of the first element at each of two paths of local
+// names. It stops reading when it has both: they stand near the top of large
+// messages.
+func firstTexts(message []byte, one, other string) (textOfOne, textOfOther string, err error) {
+	found := map[string]string{}
+	decoder := xml.NewDecoder(bytes.NewReader(message))
+	at := ""
+	for len(found) < 2 {
+		token, err := decoder.RawToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", "", err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			at += "/" + token.Name.Local
+		case xml.EndElement:
+			at = at[:strings.LastIndexByte(at, '/')]
+		case xml.CharData:
+			if _, known := found[at]; !known && (at == one || at == other) {
+				found[at] = string(bytes.TrimSpace(token))
+			}
+		}
+	}
+	return found[one], found[other], nil
 }

@@ -31,8 +31,9 @@ const applicationRole = "singlewindow_app"
 // plannerSettings keep plans the same on empty, young and large tables: every
 // statement of the ledger looks up few rows by their keys, and without fresh
 // statistics the planner would read whole tables instead. The cost that marks
-// a disabled scan would also wake the compiler for nothing.
-const plannerSettings = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+// a disabled scan would also wake the compiler for nothing. One plan for all
+// values is made once per connection.
+const plannerSettings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
 
 // Ledger is what the gateway remembers, in PostgreSQL. Every transaction
 // begins through [Ledger.Within], which sets its scope.
