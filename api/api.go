@@ -136,7 +136,7 @@ func (a *api) catch(w *answer, r *http.Request) {
 	if cause == nil {
 		return
 	}
-	if cause == http.ErrAbortHandler {
+	if cause == http.ErrAbortHandler { //nolint:errorlint // a panic's value is compared as net/http does
 		panic(cause)
 	}
 	who := askerOfRequest(r)

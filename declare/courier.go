@@ -72,7 +72,7 @@ func (c *courier) wake() {
 func (c *courier) run(ctx context.Context) {
 	c.setRunning(ctx)
 	defer c.sending.Wait()
-	defer c.setRunning(nil)
+	defer c.setStopped()
 	poll := time.NewTicker(c.g.timing.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
@@ -117,6 +117,12 @@ func (c *courier) setRunning(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = ctx
+}
+
+func (c *courier) setStopped() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = nil
 }
 
 func (c *courier) sawBacklog() bool {

@@ -11,10 +11,10 @@ import (
 // stops them in order: take nothing new, finish what is under way, record it.
 func (g *Gateway) deliver(ctx context.Context) error {
 	if err := g.ledger.registerAgencies(ctx, g.agencyNames(), g.now()); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped before it began
+		if ctx.Err() == nil {
+			return err
 		}
-		return err
+		return nil //nolint:nilerr // stopped before it began
 	}
 	recording := make(chan struct{})
 	var clerks, outside sync.WaitGroup

@@ -2,12 +2,8 @@ package declare
 
 import (
 	"context"
-	"errors"
 	"time"
 )
-
-// errStopped is given to callers whose work arrived after the stop.
-var errStopped = errors.New("declare: the gateway is stopping")
 
 // A grouper lets calls that arrive together share one transaction: it is why
 // a busy gateway asks the disk once for two hundred declarations.

@@ -202,7 +202,8 @@ func TestPointersOfRulesAndKeysAreInTheSchema(t *testing.T) {
 	schema := parsedSchema(t, goods)
 	known := func(pointer string) bool { return schemaHas(schema, schema, strings.Split(pointer, "/")[1:]) }
 	for _, rule := range goods.rules.rules {
-		for _, each := range rule.each {
+		for _, scope := range rule.each {
+			each := goods.rules.scopes[scope]
 			at := strings.TrimSuffix(each.text+"/*/"+rule.at, "/")
 			if each.text == "" {
 				at = rule.at

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -110,23 +111,26 @@ func Migrate(ctx context.Context, url, versionTable string, migrations fs.FS) er
 		return fmt.Errorf("database url: %w", err)
 	}
 	db := stdlib.OpenDB(*config)
-	defer db.Close()
+	return errors.Join(migrate(ctx, db, versionTable, migrations), db.Close())
+}
+
+func migrate(ctx context.Context, db *sql.DB, versionTable string, migrations fs.FS) error {
 	store, err := database.NewStore(goose.DialectPostgres, versionTable)
 	if err != nil {
 		return err
 	}
-	// Two gateways starting together take turns.
-	if _, err := db.ExecContext(ctx, "SELECT 1"); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("database: %w", err)
 	}
-	defer conn.Close()
+	// Two gateways starting together take turns; the lock ends with the session.
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(hashtext('singlewindow migrations'))"); err != nil {
-		return err
+		return errors.Join(err, conn.Close())
 	}
+	return errors.Join(upgrade(ctx, db, store, versionTable, migrations), conn.Close())
+}
+
+func upgrade(ctx context.Context, db *sql.DB, store database.Store, versionTable string, migrations fs.FS) error {
 	provider, err := goose.NewProvider("", db, migrations, goose.WithStore(store))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
@@ -134,8 +138,7 @@ func Migrate(ctx context.Context, url, versionTable string, migrations fs.FS) er
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate %s: %w", versionTable, err)
 	}
-	_, err = conn.ExecContext(ctx, "SELECT pg_advisory_unlock(hashtext('singlewindow migrations'))")
-	return err
+	return nil
 }
 
 // MakePartitions makes the partitions of this month and the three after it,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,12 +43,13 @@ import (
 // at locates the fault, from item, or from the top with a leading slash.
 // when, each and advice are optional.
 type Rules struct {
-	rules []rule
+	scopes []pattern // every each of the rules, once
+	rules  []rule
 }
 
 type rule struct {
 	code    string
-	each    []pattern
+	each    []int // of scopes
 	at      string
 	advice  bool
 	text    Text
@@ -60,22 +62,20 @@ type rule struct {
 // 200th refusal; advice beyond 200 pieces is not told.
 func (r *Rules) Check(tree map[string]any, on time.Time) ([]Fault, error) {
 	question := newQuestion(tree, on)
-	scopes := map[string][]entry{"": {{value: tree}}}
+	entries := make([][]entry, len(r.scopes))
+	for i, scope := range r.scopes {
+		entries[i] = scope.find(tree)
+	}
 	var found collected
 	for _, rule := range r.rules {
 		for _, each := range rule.each {
-			entries, known := scopes[each.text]
-			if !known {
-				entries = each.find(tree)
-				scopes[each.text] = entries
-			}
-			for _, entry := range entries {
+			for _, entry := range entries[each] {
 				question.item, question.index = entry.value, entry.index()
 				holds, err := question.ask(rule.program)
 				if err != nil {
-					return nil, fmt.Errorf("rule %s at %q: %w", rule.code, each.pointer(entry), err)
+					return nil, fmt.Errorf("rule %s at %q: %w", rule.code, r.scopes[each].pointer(entry), err)
 				}
-				if !holds && !found.add(rule.fault(each.pointer(entry))) {
+				if !holds && !found.add(rule.fault(r.scopes[each].pointer(entry))) {
 					return found.faults, nil
 				}
 			}
@@ -265,7 +265,7 @@ func (p pattern) find(tree any) []entry {
 func find(found []entry, at entry, steps []string) []entry {
 	for i, name := range steps {
 		if name == "*" {
-			for _, member := range at.members() {
+			for member := range at.members {
 				found = find(found, member, steps[i+1:])
 			}
 			return found
@@ -278,22 +278,22 @@ func find(found []entry, at entry, steps []string) []entry {
 		at.value = value
 	}
 	if _, isArray := at.value.([]any); isArray {
-		return append(found, at.members()...)
+		return slices.AppendSeq(found, at.members)
 	}
 	return append(found, at)
 }
 
-// members are the entries of an array, none of anything else.
-func (e entry) members() []entry {
+// members yields the entries of an array, none of anything else.
+func (e entry) members(yield func(entry) bool) {
 	array, _ := e.value.([]any)
-	members := make([]entry, len(array))
 	depth := len(e.indexes)
 	indexes := make([]int, 0, len(array)*(depth+1)) // of all members, one behind the other
 	for i, value := range array {
 		indexes = append(append(indexes, e.indexes...), i)
-		members[i] = entry{value, indexes[i*(depth+1):]}
+		if !yield(entry{value, indexes[i*(depth+1):]}) {
+			return
+		}
 	}
-	return members
 }
 
 // pointer writes the place of an entry that the pattern led to.
@@ -390,7 +390,7 @@ func CompileRules(file string, src []byte) (*Rules, error) {
 	seen := map[string]bool{}
 	var faults []error
 	for _, source := range sources {
-		rule, err := source.compile(compiler)
+		rule, err := rules.compile(source, compiler)
 		if seen[source.Code.text] {
 			err = errors.Join(err, source.Code.fault("this code stands twice in the file"))
 		}
@@ -406,7 +406,7 @@ func CompileRules(file string, src []byte) (*Rules, error) {
 
 var ruleCode = regexp.MustCompile(`^[a-zA-Z][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)+$`)
 
-func (s ruleSource) compile(compiler compiler) (rule, error) {
+func (r *Rules) compile(s ruleSource, compiler compiler) (rule, error) {
 	compiled := rule{code: s.Code.text, at: s.At.text, advice: s.Advice, text: s.Text}
 	switch {
 	case !ruleCode.MatchString(s.Code.text):
@@ -419,18 +419,28 @@ func (s ruleSource) compile(compiler compiler) (rule, error) {
 		return rule{}, s.Code.fault("a rule without each needs an at with a leading slash")
 	}
 	if len(s.Each) == 0 {
-		compiled.each = []pattern{{}} // the declaration itself, once
+		compiled.each = []int{r.scope(pattern{})} // the declaration itself, once
 	}
 	for _, each := range s.Each {
 		pattern, err := compilePattern(each.text)
 		if err != nil {
 			return rule{}, each.fault("each: " + err.Error())
 		}
-		compiled.each = append(compiled.each, pattern)
+		compiled.each = append(compiled.each, r.scope(pattern))
 	}
 	var err error
 	compiled.program, err = compiler.compileRule(s.When, s.That)
 	return compiled, err
+}
+
+// scope gives the place of a pattern among the scopes, so that what several
+// rules ask of is found once.
+func (r *Rules) scope(each pattern) int {
+	if i := slices.IndexFunc(r.scopes, func(known pattern) bool { return known.text == each.text }); i >= 0 {
+		return i
+	}
+	r.scopes = append(r.scopes, each)
+	return len(r.scopes) - 1
 }
 
 // compiler turns expressions into programs.
@@ -453,7 +463,7 @@ func (c compiler) compileRule(when, that located) (cel.Program, error) {
 	return c.compile(that)
 }
 
-// evaluationCost bounds one evaluation that loops, in CEL's own unit: hundreds
+// evaluationCost bounds one evaluation of loops within loops, in CEL's own unit: hundreds
 // of steps for each of 999 items.
 const evaluationCost = 1_000_000
 
@@ -469,7 +479,7 @@ func (c compiler) compile(expression located) (cel.Program, error) {
 		return nil, expression.fault("there is no code list " + list)
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if loops(checked.NativeRep()) {
+	if loopsWithinLoop(checked.NativeRep()) {
 		options = append(options, cel.CostLimit(evaluationCost))
 	}
 	program, err := c.environment.Program(checked, options...)
@@ -479,10 +489,15 @@ func (c compiler) compile(expression located) (cel.Program, error) {
 	return program, nil
 }
 
-// loops tells whether an expression can take more steps than it has parts.
-// Counting the steps of the others would cost as much as taking them.
-func loops(expression *ast.AST) bool {
-	return len(ast.MatchDescendants(ast.NavigateAST(expression), ast.KindMatcher(ast.ComprehensionKind))) > 0
+// loopsWithinLoop tells whether an expression can take many more steps than a
+// declaration has values. Counting the steps of the others would cost as much
+// as taking them.
+func loopsWithinLoop(expression *ast.AST) bool {
+	isLoop := ast.KindMatcher(ast.ComprehensionKind)
+	return slices.ContainsFunc(ast.MatchDescendants(ast.NavigateAST(expression), isLoop), func(loop ast.NavigableExpr) bool {
+		body := ast.NavigateExpr(expression, loop.AsComprehension().LoopStep())
+		return len(ast.MatchDescendants(body, isLoop)) > 0
+	})
 }
 
 // unknownList finds a codeIn whose list, written as a constant, there is not.

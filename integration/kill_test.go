@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -77,7 +78,7 @@ func (c *campaign) file(ctx context.Context, reference string, body []byte) erro
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w, last answer %d, %v", ctx.Err(), given.status, err)
+			return fmt.Errorf("last answer %d: %w", given.status, errors.Join(ctx.Err(), err))
 		}
 	}
 }
@@ -151,6 +152,7 @@ func TestGatewayKilled(t *testing.T) {
 	}
 	wait()
 	l.awaitEnd(t, c)
+	t.Logf("%d messages were under way at a kill", l.count(t, "SELECT count(*) FROM message WHERE epoch > attempts"))
 	l.closeOffices(t)
 	receipts := c.receipts(t)
 	if filed := l.count(t, "SELECT count(*) FROM declaration"); len(receipts) != declarations || filed != declarations {
@@ -208,15 +210,19 @@ func TestPrivatePostgresKilled(t *testing.T) {
 	c, wait := l.begin(t, 3, declarations, []string{"slow", "default", "inspect"})
 	eventually(t, time.Minute, "some are filed", func() bool { return c.progress(t) >= declarations })
 	must(t, syscall.Kill(l.postmaster(t), syscall.SIGKILL))
+	killed := time.Now()
 	select {
 	case <-l.gateway.ended:
+		t.Logf("the gateway ended %v after its PostgreSQL", time.Since(killed))
 	case <-time.After(45 * time.Second):
 		t.Fatalf("the gateway goes on without its PostgreSQL\n%s", l.gateway.lastWords(t))
 	}
 	if said := l.gateway.lastWords(t); l.gateway.exit == nil || !strings.Contains(said, "private PostgreSQL ended") {
 		t.Errorf("the gateway ended with %v and said\n%s", l.gateway.exit, said)
 	}
+	begun := time.Now()
 	l.startGateway(t)
+	t.Logf("the next start took %v", time.Since(begun))
 	wait()
 	l.awaitEnd(t, c)
 	l.closeOffices(t)

@@ -131,7 +131,6 @@ func (l *line) loadOffices(t *testing.T) {
 			continue
 		}
 		l.offices[name] = &office{agency: agency, address: freeAddress(t), ledger: filepath.Join(l.folder, name+".effects")}
-		must(t, os.WriteFile(l.acceptFile(name), []byte(rand.Text()), 0o600))
 	}
 	if len(l.offices) == 0 {
 		t.Fatal("no agency can be played")
@@ -146,15 +145,15 @@ func (l *line) acceptFile(agency string) string {
 // a database of the test's own or in the gateway's future private one.
 func (l *line) enroll(t *testing.T) {
 	t.Helper()
-	at := ""
+	var at string
 	if l.private {
 		own, err := privatepostgres.Start(t.Context(), privatepostgres.Options{Folder: l.folder})
 		must(t, err)
 		defer func() { must(t, own.Stop(context.Background())) }()
 		at = own.URL()
 	} else {
-		l.database = newDatabase(t)
-		at = l.database
+		at = newDatabase(t)
+		l.database = at
 	}
 	secret := make([]byte, 32)
 	_, err := rand.Read(secret)
@@ -172,6 +171,7 @@ func (l *line) enroll(t *testing.T) {
 		l.keys[tenant] = key.Secret
 	}
 	for name, office := range l.offices {
+		must(t, os.WriteFile(l.acceptFile(name), []byte(rand.Text()), 0o600))
 		office.credential, err = accounts.CreateAgencyCredential(t.Context(), name)
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(l.folder, name+".agency-credential"), []byte(office.credential), 0o600))

@@ -138,7 +138,7 @@
 //
 // # Problems
 //
-//	map.missing    an element the schema demands (Mapping.Require) is not filled
+//	map.missing    an element or attribute the schema demands (Mapping.Require) is not filled
 //	map.code       no entry in the code list
 //	map.decimal    no plain decimal, or too many places
 //	map.date       no date or time, or one without its time of day or zone

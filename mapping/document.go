@@ -29,14 +29,14 @@ type node struct {
 	parent     *node
 	children   []*node
 	attributes []attribute
-	pointer    string
+	source     source
 	position   int // 1-based among siblings of the same name; 0 if it has none, or was not written
 	line       int
 }
 
 type attribute struct {
-	rule    *Rule
-	pointer string
+	rule   *Rule
+	source source
 }
 
 func newNode(parent *node, r *Rule) *node {
@@ -72,7 +72,7 @@ func (d *Document) At(steps []int, attribute string) Origin {
 		}
 	}
 	if origin.Pointer == "" {
-		origin.Pointer = n.enclosing()
+		origin.Pointer = n.enclosing().locate()
 	}
 	return origin
 }
@@ -91,11 +91,11 @@ func (n *node) walk(visit func(Origin)) {
 }
 
 func (n *node) origin() Origin {
-	return Origin{Path: n.path(), Pointer: n.pointer, Rule: n.rule, Line: n.line}
+	return Origin{Path: n.path(), Pointer: n.source.locate(), Rule: n.rule, Line: n.line}
 }
 
 func (n *node) attributeOrigin(a attribute) Origin {
-	return Origin{Path: n.path() + "/@" + a.rule.name.local, Pointer: a.pointer, Rule: a.rule, Line: n.line}
+	return Origin{Path: n.path() + "/@" + a.rule.name.local, Pointer: a.source.locate(), Rule: a.rule, Line: n.line}
 }
 
 func (n *node) path() string {
@@ -109,13 +109,14 @@ func (n *node) path() string {
 	return path
 }
 
-func (n *node) enclosing() string {
+// enclosing is the source of the nearest element around that has one.
+func (n *node) enclosing() source {
 	for ; n != nil; n = n.parent {
-		if n.pointer != "" {
-			return n.pointer
+		if n.source.locate() != "" {
+			return n.source
 		}
 	}
-	return ""
+	return source{}
 }
 
 // finish numbers the nodes, writes the XML and completes the problems.

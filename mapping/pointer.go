@@ -87,52 +87,100 @@ func (p *pointer) inTree() bool { return !p.position && p.supplied == "" }
 type scope struct {
 	root   map[string]any
 	entry  any
-	at     string // RFC 6901 pointer of the entry
-	index  int    // its 0-based position in the array; -1 outside any each
+	index  int // its 0-based position in the array; -1 outside any each
 	values map[string]string
+	each   *pointer  // writing only: the array, from outer
+	outer  *scope    // writing only
 	keep   func(any) // reading only: puts the entry into its array
 }
 
-// find returns the node a pointer names and where it stands, or would stand. A
-// JSON null counts as absent.
-func (p *pointer) find(s *scope) (node any, at string, ok bool) {
+// inner is the scope of one entry of the array that each names in s.
+func (s *scope) inner(each *pointer, entry any, index int) *scope {
+	return &scope{root: s.root, entry: entry, index: index, values: s.values, each: each, outer: s}
+}
+
+// at is the RFC 6901 pointer of the entry.
+func (s *scope) at() string {
+	if s.outer == nil {
+		return ""
+	}
+	return s.each.locate(s.outer) + "/" + strconv.Itoa(s.index)
+}
+
+// source is a place in the tree. It is spelled out only when asked for: nearly
+// all messages are written without one being told.
+type source struct {
+	pointer *pointer // nil: the entry itself
+	scope   *scope   // nil: none
+}
+
+func (o source) locate() string {
+	switch {
+	case o.scope == nil:
+		return ""
+	case o.pointer == nil:
+		return o.scope.at()
+	}
+	return o.pointer.locate(o.scope)
+}
+
+// find returns the node a pointer names. A JSON null counts as absent.
+func (p *pointer) find(s *scope) (node any, ok bool) {
 	switch {
 	case p.supplied != "":
 		v := s.values[p.supplied]
-		return v, "", v != ""
+		return v, v != ""
 	case p.position:
-		return json.Number(strconv.Itoa(s.index + 1)), s.at, true
-	case p.absolute:
-		node = s.root
-	default:
-		node, at = s.entry, s.at
+		return json.Number(strconv.Itoa(s.index + 1)), true
 	}
-	base, found := at, true
-	for _, step := range p.steps {
-		var index int
-		if node, index = step.child(node); index >= 0 {
-			at += step.escaped + "/" + strconv.Itoa(index)
-		} else if p.suffix == "" {
-			at += step.escaped
+	node = p.start(s)
+	for i := range p.steps {
+		if node, _ = p.steps[i].child(node); node == nil {
+			return nil, false
 		}
-		if node == nil {
-			found = false
-			if p.suffix == "" && (step.key != "" || step.index >= 0) {
-				break // no such entry: the array is as near as one can point
-			}
-		}
+	}
+	return node, node != nil
+}
+
+func (p *pointer) start(s *scope) any {
+	if p.absolute {
+		return s.root
+	}
+	return s.entry
+}
+
+// locate tells where the node that find looks for stands, or would stand.
+func (p *pointer) locate(s *scope) string {
+	at := ""
+	if p.supplied == "" && !p.absolute {
+		at = s.at()
 	}
 	if p.suffix != "" {
-		at = base + p.suffix
+		return at + p.suffix
 	}
-	return node, at, found && node != nil
+	node := p.start(s)
+	for i := range p.steps {
+		step := &p.steps[i]
+		var index int
+		node, index = step.child(node)
+		if at += step.escaped; index >= 0 {
+			at += "/" + strconv.Itoa(index)
+		}
+		if node == nil && step.selects() {
+			break // no such entry: the array is as near as one can point
+		}
+	}
+	return at
 }
+
+// selects tells whether the step names one entry of an array.
+func (s *step) selects() bool { return s.key != "" || s.index >= 0 }
 
 // child enters one step; index is the entry selected, -1 when none was.
 func (s *step) child(node any) (child any, index int) {
 	object, _ := node.(map[string]any)
 	child = object[s.name]
-	if s.key == "" && s.index < 0 {
+	if !s.selects() {
 		return child, -1
 	}
 	array, _ := child.([]any)
@@ -183,7 +231,7 @@ func (s *scope) object() map[string]any {
 
 // enter is child for reading: it makes the object it enters.
 func (s *step) enter(object map[string]any) map[string]any {
-	if s.key == "" && s.index < 0 {
+	if !s.selects() {
 		if object[s.name] == nil {
 			object[s.name] = map[string]any{}
 		}
@@ -295,7 +343,7 @@ type condition struct {
 }
 
 func (c *condition) holds(s *scope) bool {
-	node, _, ok := c.at.find(s)
+	node, ok := c.at.find(s)
 	switch {
 	case c.absent:
 		return !ok

@@ -216,7 +216,7 @@ func (r *reader) take(e *etree.Element, path string, rule *Rule, s *scope, count
 	r.element(e, path, rule, inner)
 	for i := range rule.where {
 		where := &rule.where[i]
-		if _, _, ok := where.at.find(inner); !ok && len(where.is) == 1 && where.at.inTree() {
+		if _, ok := where.at.find(inner); !ok && len(where.is) == 1 && where.at.inTree() {
 			where.at.put(inner, where.is[0]) // what the filter asks for is known without the message
 		}
 	}

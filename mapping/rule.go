@@ -67,10 +67,10 @@ func (m *Mapping) Root() string { return m.root.name.local }
 // Rules lists all rules in document order, the root's first, each element's attributes before its children.
 func (m *Mapping) Rules() []*Rule { return m.rules }
 
-// Require marks the element at a path of local names as one that its schema
-// demands wherever its parent stands: Write then reports it as map.missing when
-// nothing filled it. A path without a rule is ignored: there is nothing to
-// report about it while writing.
+// Require marks the element at a path of local names, or the attribute at one
+// that ends in /@name, as one that its schema demands wherever its parent
+// stands: Write then reports it as map.missing when nothing filled it. A path
+// without a rule is ignored: there is nothing to report about it while writing.
 func (m *Mapping) Require(path string) {
 	for _, r := range m.rules {
 		if r.Path == path {

@@ -8,7 +8,7 @@ import (
 
 // outcome tells what a rule did. Only carried and failed keep the group around
 // it: constants alone are no reason for an element.
-type outcome int
+type outcome uint8
 
 const (
 	absent  outcome = iota
@@ -54,8 +54,8 @@ func (m *Mapping) Write(tree map[string]any, values map[string]string) (*Documen
 	return w.finish(root)
 }
 
-func (w *writer) problem(n *node, attribute, pointer string, p *Problem) {
-	p.Pointer = pointer
+func (w *writer) problem(n *node, attribute string, from source, p *Problem) {
+	p.Pointer = from.locate()
 	w.problems = append(w.problems, found{*p, n, attribute})
 }
 
@@ -65,30 +65,30 @@ func (w *writer) rule(parent *node, r *Rule, s *scope) outcome {
 		return absent
 	}
 	if r.each == nil {
-		return w.element(parent, r, s, s.at)
+		return w.element(parent, r, s)
 	}
-	value, at, ok := r.each.find(s)
+	value, ok := r.each.find(s)
 	if !ok {
 		return absent
 	}
 	array, isArray := value.([]any)
 	if !isArray {
-		w.problem(&node{parent: parent, rule: r}, "", at, problem("map.value", "array"))
+		w.problem(newNode(parent, r), "", source{r.each, s}, problem("map.value", "array"))
 		return failed
 	}
 	result, count := absent, 0
 	for i, entry := range array {
-		inner := &scope{root: s.root, entry: entry, at: at + "/" + strconv.Itoa(i), index: i, values: s.values}
+		inner := s.inner(r.each, entry, i)
 		if !allHold(r.where, inner) {
 			continue
 		}
 		if count++; r.max > 0 && count > r.max {
 			p := problem("map.value", "max")
 			p.Detail["max"] = strconv.Itoa(r.max)
-			w.problem(&node{parent: parent, rule: r}, "", inner.at, p)
+			w.problem(newNode(parent, r), "", source{nil, inner}, p)
 			return failed
 		}
-		result = max(result, w.element(parent, r, inner, inner.at))
+		result = max(result, w.element(parent, r, inner))
 		if r.first {
 			break
 		}
@@ -97,35 +97,43 @@ func (w *writer) rule(parent *node, r *Rule, s *scope) outcome {
 }
 
 // element writes one element, or leaves no trace of it.
-func (w *writer) element(parent *node, r *Rule, s *scope, at string) outcome {
+func (w *writer) element(parent *node, r *Rule, s *scope) outcome {
+	if r.isGroup {
+		return w.groupElement(parent, r, s)
+	}
+	v, bad := w.value(r, s)
+	if bad != nil {
+		w.problem(newNode(parent, r), "", v.source, bad)
+	}
+	if v.outcome == absent || v.outcome == failed {
+		return v.outcome
+	}
+	n := newNode(parent, r)
+	n.source, n.text.Data = v.source, v.text
+	if v.code != "" {
+		n.attribute(r.date.attribute, v.code)
+	}
+	parent.children = append(parent.children, n)
+	return max(v.outcome, w.attributes(n, s))
+}
+
+func (w *writer) groupElement(parent *node, r *Rule, s *scope) outcome {
 	n := newNode(parent, r)
 	mark := len(w.problems)
-	var result outcome
-	if r.isGroup {
-		if r.each != nil {
-			n.pointer, result = at, carried
-		} else if len(r.from) > 0 {
-			var ok bool
-			if _, n.pointer, ok = r.from[0].find(s); ok {
-				result = carried
-			}
+	result := absent
+	switch {
+	case r.each != nil:
+		n.source, result = source{nil, s}, carried
+	case len(r.from) > 0:
+		n.source = source{r.from[0], s}
+		if _, ok := r.from[0].find(s); ok {
+			result = carried
 		}
-		result = max(result, w.attributes(n, s), w.group(n, s))
-		if result < carried && !r.always {
-			w.problems = w.problems[:mark] // only of elements missing in what is not written
-			return absent
-		}
-	} else {
-		v := w.value(n, r, "", s)
-		if v.outcome == absent || v.outcome == failed {
-			return v.outcome
-		}
-		n.pointer, result = v.pointer, v.outcome
-		n.text.Data = v.text
-		if v.code != "" {
-			n.attribute(r.date.attribute, v.code)
-		}
-		result = max(result, w.attributes(n, s))
+	}
+	result = max(result, w.attributes(n, s), w.group(n, s))
+	if result < carried && !r.always {
+		w.problems = w.problems[:mark] // only of elements missing in what is not written
+		return absent
 	}
 	parent.children = append(parent.children, n)
 	return result
@@ -134,15 +142,22 @@ func (w *writer) element(parent *node, r *Rule, s *scope, at string) outcome {
 func (w *writer) attributes(n *node, s *scope) outcome {
 	result := absent
 	for _, a := range n.rule.attributes {
-		if !allHold(a.when, s) {
-			continue
+		var v written
+		var bad *Problem
+		if allHold(a.when, s) {
+			v, bad = w.value(a, s)
 		}
-		v := w.value(n, a, a.name.local, s)
-		result = max(result, v.outcome)
+		if v.outcome == absent && a.required {
+			v.source, bad = a.missing(n, s), problem("map.missing", "")
+		}
+		if bad != nil {
+			w.problem(n, a.name.local, v.source, bad)
+		}
 		if v.outcome == fixed || v.outcome == carried {
 			n.attribute(a.name.tag, v.text)
-			n.attributes = append(n.attributes, attribute{a, v.pointer})
+			n.attributes = append(n.attributes, attribute{a, v.source})
 		}
+		result = max(result, v.outcome)
 	}
 	return result
 }
@@ -156,41 +171,53 @@ func (w *writer) group(n *node, s *scope) outcome {
 		result = max(result, done[i])
 	}
 	for i, r := range rules {
-		if !r.required {
+		if !r.required || done[i] != absent {
 			continue
 		}
-		namesakes := n.rule.byName[r.name.key()] // they share the duty, and the first tells
-		if !slices.ContainsFunc(namesakes, func(k int) bool { return done[k] != absent }) && namesakes[0] == i {
-			w.problem(&node{parent: n, rule: r}, "", r.missing(n, s), problem("map.missing", ""))
+		twins := n.rule.byName[r.name.key()] // they share the duty, and one tells
+		if twins[0] == i && !slices.ContainsFunc(twins, func(k int) bool { return done[k] != absent }) {
+			asked := n.rule.asked(twins, s)
+			w.problem(newNode(n, asked), "", asked.missing(n, s), problem("map.missing", ""))
 		}
 	}
 	return result
 }
 
+// asked is the one of several rules of one name that would have been written,
+// had there been something to write: the first whose conditions hold.
+func (r *Rule) asked(twins []int, s *scope) *Rule {
+	for _, k := range twins {
+		if allHold(r.group[k].when, s) {
+			return r.group[k]
+		}
+	}
+	return r.group[twins[0]]
+}
+
 // missing is where in the tree one would supply what the rule did not find.
-func (r *Rule) missing(parent *node, s *scope) string {
+func (r *Rule) missing(parent *node, s *scope) source {
 	if r.hint != nil {
-		_, at, _ := r.hint.find(s)
-		return at
+		return source{r.hint, s}
 	}
 	return parent.enclosing()
 }
 
 type written struct {
 	outcome
-	text    string
-	pointer string
-	code    string // which layout a date was written in
+	text   string
+	source source
+	code   string // which layout a date was written in
 }
 
-// value finds and converts the value of an element or attribute.
-func (w *writer) value(n *node, r *Rule, attribute string, s *scope) written {
+// value finds and converts the value of an element or attribute. What is bad
+// about it stands at its source.
+func (w *writer) value(r *Rule, s *scope) (v written, bad *Problem) {
 	if r.constant != nil {
-		return written{outcome: fixed, text: *r.constant}
+		return written{outcome: fixed, text: *r.constant}, nil
 	}
 	convertible, v, bad := w.source(r, s)
 	if v.outcome == absent {
-		return v
+		return v, nil
 	}
 	if bad == nil && convertible {
 		bad = w.convert(r, s, &v)
@@ -199,10 +226,9 @@ func (w *writer) value(n *node, r *Rule, attribute string, s *scope) written {
 		bad = problem("map.value", "characters")
 	}
 	if bad != nil {
-		w.problem(n, attribute, v.pointer, bad)
 		v.outcome = failed
 	}
-	return v
+	return v, bad
 }
 
 // source finds the raw text. A default is the agency's text already, and parts
@@ -213,9 +239,9 @@ func (w *writer) source(r *Rule, s *scope) (convertible bool, v written, bad *Pr
 		return false, v, bad
 	}
 	for i, p := range r.from {
-		node, at, ok := p.find(s)
+		node, ok := p.find(s)
 		if i == 0 || ok {
-			v.pointer = at
+			v.source = source{p, s}
 		}
 		if !ok {
 			continue
@@ -237,11 +263,8 @@ func (w *writer) source(r *Rule, s *scope) (convertible bool, v written, bad *Pr
 // joined puts the parts together that are there; an array counts as its entries.
 func joined(r *Rule, s *scope) (v written, bad *Problem) {
 	for _, p := range r.join {
-		node, at, ok := p.find(s)
+		node, ok := p.find(s)
 		if !ok {
-			if v.outcome == absent && v.pointer == "" {
-				v.pointer = at
-			}
 			continue
 		}
 		parts, isArray := node.([]any)
@@ -251,10 +274,10 @@ func joined(r *Rule, s *scope) (v written, bad *Problem) {
 		for _, part := range parts {
 			text, ok := scalar(part)
 			if !ok {
-				return written{outcome: carried, pointer: at}, problem("map.value", "scalar")
+				return written{outcome: carried, source: source{p, s}}, problem("map.value", "scalar")
 			}
 			if v.outcome == absent {
-				v = written{outcome: fixed, pointer: at}
+				v = written{outcome: fixed, source: source{p, s}}
 			} else {
 				text = r.with + text
 			}
@@ -281,10 +304,10 @@ func (w *writer) convert(r *Rule, s *scope, v *written) (bad *Problem) {
 	case r.decimal != nil:
 		unit := ""
 		if r.decimal.unit != nil {
-			node, at, _ := r.decimal.unit.find(s)
+			node, _ := r.decimal.unit.find(s)
 			unit, _ = scalar(node)
 			if v.text, bad = r.decimal.write(v.text, unit); bad != nil && bad.Code == "map.code" {
-				v.pointer = at // the unit is what has no entry
+				v.source = source{r.decimal.unit, s} // the unit is what has no entry
 			}
 			return bad
 		}

@@ -110,6 +110,9 @@ func validPrefix(doc []byte) int {
 	return at
 }
 
+// usualDeclaration spares nearly every document the regular expression.
+var usualDeclaration = []byte(`<?xml version="1.0" encoding="UTF-8"?>`)
+
 var xmlDeclaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.[0-9]"|'1\.[0-9]')` +
 	`(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z0-9._:-]+)["'])?` +
 	`(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*["'](?:yes|no)["'])?[ \t\r\n]*\?>`)
@@ -117,7 +120,7 @@ var xmlDeclaration = regexp.MustCompile(`^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t
 // guardDeclaration reads the XML declaration whole: an encoding that it overlooked (UTF-7, say) would turn the bytes that
 // were checked into others.
 func guardDeclaration(doc []byte) *GuardError {
-	if !bytes.HasPrefix(doc, []byte("<?xml")) {
+	if !bytes.HasPrefix(doc, []byte("<?xml")) || bytes.HasPrefix(doc, usualDeclaration) {
 		return nil
 	}
 	match := xmlDeclaration.FindSubmatch(doc)
@@ -250,7 +253,7 @@ func (s *scanner) attribute() *GuardError {
 
 func (s *scanner) name() []byte {
 	start := s.at
-	for s.at < len(s.doc) && !endsName(s.doc[s.at]) {
+	for s.at < len(s.doc) && !endsName[s.doc[s.at]] {
 		s.at++
 	}
 	return s.doc[start:s.at]
@@ -276,6 +279,5 @@ func nameStart(b byte) bool { return letter(b) || b == '_' || b == ':' || b >= u
 
 func blank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 
-func endsName(b byte) bool {
-	return blank(b) || b == '=' || b == '/' || b == '<' || b == '>' || b == '"' || b == '\''
-}
+// endsName is asked of every character of every name.
+var endsName = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, '=': true, '/': true, '<': true, '>': true, '"': true, '\'': true}

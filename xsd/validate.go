@@ -40,7 +40,8 @@ func (v Valid) SchemaDigest() string { return v.schemaDigest }
 func (v Valid) IsZero() bool { return v.schemaDigest == "" }
 
 // NoEnt, the DTD options, XInclude, Huge and Recover stay off: each lets a document make libxml2 read, expand or guess.
-const parseOptions = parser.XMLParseNoNet | parser.XMLParseNoError | parser.XMLParseNoWarning | parser.XMLParseBigLines
+// Compact keeps short texts inside their nodes, which nobody changes here.
+const parseOptions = parser.XMLParseNoNet | parser.XMLParseNoError | parser.XMLParseNoWarning | parser.XMLParseBigLines | parser.XMLParseCompact
 
 // Validate answers with a Valid, or with the violations (at most 200, Total says how many there are), or with an error:
 // *GuardError for a document that is refused before or by the parser, ErrClosed, or a failure of libxml2 itself.

@@ -2,6 +2,7 @@ package xsd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,7 +155,7 @@ func TestClosedSchema(t *testing.T) {
 	schema := compileOrder(t)
 	schema.Close()
 	schema.Close()
-	if _, _, err := schema.Validate(orderXML(t)); err != ErrClosed {
+	if _, _, err := schema.Validate(orderXML(t)); !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
 	}
 }
