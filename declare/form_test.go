@@ -32,7 +32,7 @@ func TestHoldsIsNeverMilderThanTheEngine(t *testing.T) {
 	goods := loadGoods(t)
 	tree := parsed(t, goods.sample(t, "import-air-1-item.json"))
 	strange := []any{
-		nil, true, "", "0", "-1", "1.10", "9", "13", "ZZ", "2026-02-30", "2026-03-02", "2026-03-02T09:30:00Z", "中文", strings.Repeat("长", 36), strings.Repeat("x", 600),
+		nil, true, "", "0", "1.10", "2026-02-30", "2026-03-02T09:30:00Z", "中文", strings.Repeat("长", 36), strings.Repeat("x", 600),
 		json.Number("0"), json.Number("-1"), json.Number("1.0"), json.Number("99999999999999999999"), map[string]any{}, map[string]any{"x": "1"}, []any{}, []any{"x", nil},
 	}
 	yes, no := 0, 0
