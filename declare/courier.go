@@ -30,17 +30,21 @@ type courier struct {
 
 // health is the agency's state as the database has it, for every process.
 type health struct {
-	state     string // open, paused, denied
+	state     string // connected, paused, denied
 	since     time.Time
 	reason    string
 	nextProbe *time.Time
 	rampFrom  *time.Time
 }
 
+// probeReach is how far ahead of its time a message may be sent as a probe: an
+// agency's own wish to wait is at most an hour.
+const probeReach = 2 * time.Hour
+
 const (
-	agencyOpen   = "open"
-	agencyPaused = "paused"
-	agencyDenied = "denied"
+	agencyConnected = "connected"
+	agencyPaused    = "paused"
+	agencyDenied    = "denied"
 )
 
 // taken is a message under our lease.
@@ -56,7 +60,7 @@ type taken struct {
 }
 
 func newCourier(g *Gateway, agency Agency) *courier {
-	return &courier{g: g, agency: agency, profile: agency.Profile(), hint: make(chan struct{}, 1), health: health{state: agencyOpen}}
+	return &courier{g: g, agency: agency, profile: agency.Profile(), hint: make(chan struct{}, 1), health: health{state: agencyConnected}}
 }
 
 // wake tells the courier to look at its queue now. Losing a hint costs one
@@ -95,17 +99,17 @@ func (c *courier) run(ctx context.Context) {
 // says how many.
 func (c *courier) turn(ctx context.Context) (int, error) {
 	now := c.g.now()
-	health, room := c.room(now)
-	if health.state != agencyOpen {
+	health, room := c.claimRoom(now)
+	if health.state != agencyConnected {
 		return 0, c.probe(ctx, health, now)
 	}
 	if room <= 0 {
 		return 0, nil
 	}
-	messages, err := c.take(ctx, room, now, now)
+	messages, err := c.take(ctx, room, now)
 	c.mu.Lock()
 	c.backlog = len(messages) == room
-	c.underWay += len(messages)
+	c.underWay -= room - len(messages)
 	c.mu.Unlock()
 	for _, message := range messages {
 		c.start(ctx, message)
@@ -136,7 +140,7 @@ func (c *courier) sawBacklog() bool {
 func (c *courier) reserve(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.running == nil || c.running.Err() != nil || c.backlog || c.health.state != agencyOpen || c.roomLocked(now) <= 0 {
+	if c.running == nil || c.running.Err() != nil || c.backlog || c.health.state != agencyConnected || c.roomLocked(now) <= 0 {
 		return false
 	}
 	c.underWay++
@@ -162,14 +166,21 @@ func (c *courier) handOver(t taken) {
 	c.start(c.running, t)
 }
 
-// room tells how many more messages may be put on the wire. After an outage
-// the cap grows 1, 2, 4 … so that an agency just back is not run over.
-func (c *courier) room(now time.Time) (health, int) {
+// claimRoom counts all free places as taken, so that nobody else hands them
+// out while the queue is read.
+func (c *courier) claimRoom(now time.Time) (health, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.health, c.roomLocked(now)
+	room := 0
+	if c.health.state == agencyConnected {
+		room = max(c.roomLocked(now), 0)
+	}
+	c.underWay += room
+	return c.health, room
 }
 
+// roomLocked tells how many more messages may be put on the wire. After an
+// outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
 func (c *courier) roomLocked(now time.Time) int {
 	most := c.profile.InFlight
 	if from := c.health.rampFrom; from != nil {
@@ -180,8 +191,8 @@ func (c *courier) roomLocked(now time.Time) int {
 	return most - c.underWay
 }
 
-// probe sends the oldest message of a paused agency, in one process only, to
-// find out whether it is back.
+// probe tries one message of a paused agency, in one process only, to find out
+// whether it is back.
 func (c *courier) probe(ctx context.Context, health health, now time.Time) error {
 	if health.nextProbe == nil || now.Before(*health.nextProbe) {
 		return nil
@@ -190,7 +201,7 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 	if err != nil || !claimed {
 		return err
 	}
-	messages, err := c.take(ctx, 1, now, now.AddDate(100, 0, 0))
+	messages, err := c.takeOne(ctx, now)
 	if err != nil || len(messages) == 0 {
 		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(c.profile.Probe), health.reason)
 	}
@@ -207,13 +218,19 @@ func (c *courier) lease() time.Duration { return c.profile.Deadline + c.g.timing
 
 // take leases messages that are due, in the same write that records the
 // attempt: before a byte leaves.
-func (c *courier) take(ctx context.Context, most int, now, due time.Time) ([]taken, error) {
+func (c *courier) take(ctx context.Context, most int, now time.Time) ([]taken, error) {
+	return c.takeBy(ctx, "take", c.profile.Name, most, now, now.Add(c.lease()))
+}
+
+// takeOne leases the message to probe with: one that is unsure if there is
+// one, because asking about it has no effect, else the oldest.
+func (c *courier) takeOne(ctx context.Context, now time.Time) ([]taken, error) {
+	return c.takeBy(ctx, "take_probe", c.profile.Name, now, now.Add(c.lease()), now.Add(probeReach))
+}
+
+func (c *courier) takeBy(ctx context.Context, name string, arguments ...any) ([]taken, error) {
 	var messages []taken
-	err := c.g.ledger.Within(ctx, AgencyScope(c.profile.Name), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("take"), c.profile.Name, most, now, now.Add(c.lease()), due)
-		if err != nil {
-			return err
-		}
+	err := c.g.ledger.one(ctx, AgencyScope(c.profile.Name), name, arguments, func(rows pgx.Rows) (err error) {
 		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
 			t := taken{agency: c.profile.Name}
 			err := row.Scan(&t.tenant, &t.id, &t.declarationKey.id, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
@@ -256,12 +273,13 @@ func (c *courier) carry(ctx context.Context, t taken) {
 	}
 }
 
-// exchange does what may be done with a message now and judges the outcome.
-func (c *courier) exchange(ctx context.Context, t taken) (*settlement, Outcome) {
+// exchange does what may be done with a message now and judges the outcome;
+// there is none when the agency was not spoken to.
+func (c *courier) exchange(ctx context.Context, t taken) (*settlement, *Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, c.profile.Deadline)
 	defer cancel()
 	if digest := sha256.Sum256(t.body); !bytes.Equal(digest[:], t.digest) {
-		return c.setAside(t, ReasonDigest), Outcome{Verdict: VerdictRejected}
+		return c.setAside(t, ReasonDigest), nil
 	}
 	dispatch := Dispatch{MessageID: t.id, Agency: t.agency, Body: t.body, Probe: t.probe}
 	if t.firstSent != nil {
@@ -269,23 +287,26 @@ func (c *courier) exchange(ctx context.Context, t taken) (*settlement, Outcome) 
 	}
 	if !t.asked {
 		outcome := c.agency.Send(ctx, dispatch)
-		return c.judge(t, outcome, false), outcome
+		return c.judge(t, outcome, false), &outcome
 	}
 	if c.profile.Inquirable {
 		outcome := c.agency.Inquire(ctx, dispatch)
 		if outcome.Reason != ReasonUnknownToAgency {
-			return c.judge(t, outcome, true), outcome
+			return c.judge(t, outcome, true), &outcome
 		}
 		if t.denials++; t.denials < 2 && !c.profile.Idempotent {
-			return c.stillUnsure(t, outcome), outcome
+			// A copy may still be on its way in: ask again after a deadline.
+			s := c.stillUnsure(t, outcome)
+			s.nextAt = c.g.now().UTC().Add(c.profile.Deadline)
+			return s, &outcome
 		}
 	} else if !c.profile.Idempotent {
 		s := c.stillUnsure(t, Outcome{Reason: ReasonNoWayToAsk})
 		s.task, s.nextAt = true, c.g.now().AddDate(100, 0, 0)
-		return s, Outcome{Verdict: VerdictAccepted} // says nothing about its health
+		return s, nil
 	}
 	outcome := c.agency.Send(ctx, dispatch)
-	return c.judge(t, outcome, t.denials == 0), outcome
+	return c.judge(t, outcome, t.denials == 0), &outcome
 }
 
 // judge turns an outcome into a settlement. mayHaveArrived says that an
@@ -316,8 +337,10 @@ func (c *courier) judge(t taken, outcome Outcome, mayHaveArrived bool) *settleme
 }
 
 func (c *courier) stillUnsure(t taken, outcome Outcome) *settlement {
-	now := c.g.now().UTC()
-	return &settlement{taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials, nextAt: now.Add(c.pause(t, outcome))}
+	return &settlement{
+		taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials,
+		nextAt: c.g.now().UTC().Add(c.pause(t, outcome)), unburnt: outcome.Reason == ReasonBreakerOpen,
+	}
 }
 
 func (c *courier) setAside(t taken, reason string) *settlement {
@@ -337,14 +360,21 @@ func (c *courier) pause(t taken, outcome Outcome) time.Duration {
 	}
 	spread := fnv.New32a()
 	fmt.Fprintf(spread, "%s %d", t.id, t.attempts)
-	return pause - pause/4 + time.Duration(spread.Sum32()%256)*pause/512
+	return pause - time.Duration(spread.Sum32()%256)*pause/1024
 }
 
 // judgeHealth keeps the one truth about the agency up to date: pauses it when
 // its breaker opened or our credential was refused, resumes it when a probe
 // was answered.
-func (c *courier) judgeHealth(ctx context.Context, t taken, outcome Outcome) error {
+func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) error {
 	now := c.g.now().UTC()
+	if spoken == nil {
+		if !t.probe {
+			return nil
+		}
+		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now, ReasonNoWayToAsk)
+	}
+	outcome := *spoken
 	switch {
 	case outcome.Denied:
 		c.g.log.Error("agency refuses our credential", "agency", c.profile.Name)
@@ -384,9 +414,14 @@ func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcom
 func (c *courier) see(seen health) {
 	c.mu.Lock()
 	before := c.health
+	// What was read just before we paused the agency is not news.
+	if seen.state == agencyConnected && before.state != agencyConnected && c.g.now().Sub(before.since) < 2*c.g.timing.Poll {
+		c.mu.Unlock()
+		return
+	}
 	c.health = seen
 	c.mu.Unlock()
-	if before.state != agencyOpen && seen.state == agencyOpen {
+	if before.state != agencyConnected && seen.state == agencyConnected {
 		c.agency.Resume()
 		c.wake()
 	}

@@ -121,8 +121,9 @@ func (g *Gateway) refoldFiling(c *changes, f *file, filing *FilingStatus, now ti
 		return nil // its agency is not connected to this process: leave it alone
 	}
 	stand := fold(f.notices[filing.Agency], courier.profile.Order, f.status.ReceivedAt)
-	moved := stand.decision != filing.Decision || stand.word != filing.Word
-	changed := moved
+	moved := stand.decision != filing.Decision || stand.word != filing.Word || stand.remark != filing.Remark ||
+		!slices.Equal(stand.errors, filing.Errors)
+	changed := moved || !stand.since.Equal(filing.Since)
 	for name, value := range stand.numbers {
 		if filing.AgencyNumbers[name] != value {
 			changed = true
@@ -138,7 +139,7 @@ func (g *Gateway) refoldFiling(c *changes, f *file, filing *FilingStatus, now ti
 		return err
 	}
 	return g.tell(c, f, "filing.decision", filing.Agency, now, map[string]any{
-		"decision": filing.Decision, "word": filing.Word, "agencyNumbers": filing.AgencyNumbers})
+		"decision": filing.Decision, "word": filing.Word, "remark": filing.Remark, "agencyNumbers": filing.AgencyNumbers})
 }
 
 // tell notes the declaration's next event.

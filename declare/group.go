@@ -2,8 +2,12 @@ package declare
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrStopped is given to callers whose work came while the gateway stopped.
+var ErrStopped = errors.New("declare: the gateway is stopping")
 
 // A grouper lets calls that arrive together share one transaction: it is why
 // a busy gateway asks the disk once for two hundred declarations.
@@ -11,6 +15,7 @@ type grouper[T any] struct {
 	in     chan groupCall[T]
 	most   int
 	linger time.Duration
+	ended  chan struct{}                      // closed when run has returned
 	work   func(context.Context, []T) []error // one error per item
 }
 
@@ -20,21 +25,31 @@ type groupCall[T any] struct {
 }
 
 func newGrouper[T any](most int, linger time.Duration, work func(context.Context, []T) []error) *grouper[T] {
-	return &grouper[T]{in: make(chan groupCall[T], most), most: most, linger: linger, work: work}
+	return &grouper[T]{in: make(chan groupCall[T], most), ended: make(chan struct{}), most: most, linger: linger, work: work}
 }
 
 // do hands an item in and waits until its group is committed. When the
-// caller's context ends first, the outcome is unknown to the caller.
+// caller's context ends first, or the gateway stops in between, the outcome is
+// unknown to the caller.
 func (g *grouper[T]) do(ctx context.Context, item T) error {
 	call := groupCall[T]{item, make(chan error, 1)}
 	select {
 	case g.in <- call:
+	case <-g.ended:
+		return ErrStopped
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	select {
 	case err := <-call.done:
 		return err
+	case <-g.ended:
+		select {
+		case err := <-call.done: // in the last group
+			return err
+		default:
+			return ErrStopped
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -42,6 +57,7 @@ func (g *grouper[T]) do(ctx context.Context, item T) error {
 
 // run works until stop is closed and everything handed in before is done.
 func (g *grouper[T]) run(ctx context.Context, stop <-chan struct{}) {
+	defer close(g.ended)
 	for {
 		select {
 		case first := <-g.in:

@@ -177,6 +177,15 @@ func (l *Ledger) Within(ctx context.Context, scope Scope, work func(pgx.Tx) erro
 	return tx.Commit(ctx)
 }
 
+// one runs one statement in a transaction of its own, in one round trip: most
+// of what the gateway asks needs no more.
+func (l *Ledger) one(ctx context.Context, scope Scope, name string, arguments []any, read func(pgx.Rows) error) error {
+	var batch pgx.Batch
+	batch.Queue("SELECT set_config('app.scope', $1, true)", scope.setting)
+	batch.Queue(statement(name), arguments...).Query(read)
+	return l.pool.SendBatch(ctx, &batch).Close()
+}
+
 // rollback ends a failed transaction; a connection that is gone has already
 // rolled back.
 func rollback(ctx context.Context, tx pgx.Tx) error {

@@ -34,7 +34,7 @@ type SentMessage struct {
 // AgencyHealth is an agency as the gateway sees it now.
 type AgencyHealth struct {
 	Profile   Profile
-	State     string // open, paused, denied; off when it has no address
+	State     string // connected, paused, denied; off when it has no address
 	Since     time.Time
 	Reason    string
 	NextProbe *time.Time

@@ -278,7 +278,7 @@ func TestTheLedgerKnowsEveryWord(t *testing.T) {
 		"delivery":    spelled(deliveries),
 		"status":      spelled([]Overall{OverallProcessing, OverallActionNeeded, OverallHeld, OverallCleared, OverallClosed, OverallRejected, OverallCancelled}),
 		"waiting_who": {WhoTrader, WhoAgency, WhoOperator, WhoNobody},
-		"state":       {agencyOpen, agencyPaused, agencyDenied},
+		"state":       {agencyConnected, agencyPaused, agencyDenied},
 	} {
 		known := regexp.MustCompile(`[( ]`+column+` IN \(([^)]*)\)`).FindAllSubmatch(schema, -1)
 		if !slices.ContainsFunc(known, func(list [][]byte) bool { return string(list[1]) == "'"+strings.Join(words, "', '")+"'" }) {

@@ -51,14 +51,15 @@ type acceptance struct {
 // tells early when the reference is taken.
 func (g *Gateway) known(ctx context.Context, submission Submission, digest [sha256.Size]byte) (Receipt, error) {
 	var earlier, stored []byte
-	err := g.ledger.Within(ctx, TenantScope(submission.Tenant), func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("known_key"), submission.Tenant, submission.Key).Scan(&earlier, &stored)
+	err := g.ledger.one(ctx, TenantScope(submission.Tenant), "known_key", []any{submission.Tenant, submission.Key}, func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&earlier, &stored}, func() error { return nil })
+		return err
 	})
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Receipt{}, nil
 	case err != nil:
 		return Receipt{}, err
+	case stored == nil:
+		return Receipt{}, nil
 	case !bytes.Equal(earlier, digest[:]):
 		return Receipt{}, ErrKeyReused
 	}

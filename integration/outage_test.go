@@ -32,7 +32,7 @@ func TestAgencyAway(t *testing.T) {
 		return l.count(t, "SELECT count(*) FROM filing WHERE agency <> $1 AND decision <> 'closed'", away) == 0
 	})
 	for _, other := range others {
-		if health := l.health(t, other); health.State != "open" || health.Waiting != 0 {
+		if health := l.health(t, other); health.State != "connected" || health.Waiting != 0 {
 			t.Errorf("%s does not go on: %+v", other, health)
 		}
 	}
@@ -77,7 +77,7 @@ func (l *line) mustRecover(t *testing.T, receipts []declare.Status, agency strin
 	})
 	eventually(t, 10*time.Second, "the agency is seen to be back", func() bool {
 		health := l.health(t, agency)
-		return health.State == "open" && health.Waiting == 0 && health.NextProbe == nil
+		return health.State == "connected" && health.Waiting == 0 && health.NextProbe == nil
 	})
 	for _, receipt := range receipts {
 		if status := l.status(t, acme, receipt.ID); status.Status != declare.OverallClosed {

@@ -6,5 +6,5 @@ SELECT (SELECT count(*) FROM (
              LIMIT 10000) before),
        greatest(m.next_at, coalesce(a.next_probe_at, m.next_at))
   FROM message m
-  LEFT JOIN agency_state a ON a.agency = m.agency AND a.state <> 'open'
+  LEFT JOIN agency_state a ON a.agency = m.agency AND a.state <> 'connected'
  WHERE m.id = $1 AND m.delivery = 'queued'

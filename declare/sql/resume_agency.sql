@@ -1,3 +1,3 @@
 UPDATE agency_state
-   SET state = 'open', since = $3, reason = '', next_probe_at = NULL, prober = '', prober_until = NULL, ramp_from = $3
+   SET state = 'connected', since = $3, reason = '', next_probe_at = NULL, prober = '', prober_until = NULL, ramp_from = $3
  WHERE agency = $1 AND prober = $2

@@ -1,4 +1,4 @@
--- Takes at most $2 messages of agency $1 that are due at $5 and, at $3, leases them
+-- Takes at most $2 messages of agency $1 that are due at $3 and leases them
 -- until $4. Tenants take turns, so that one tenant's long queue does not hold
 -- up another's single message; whose turn it is first is drawn, because there
 -- is often room for one only, and the oldest message is always the same
@@ -17,7 +17,7 @@ WITH RECURSIVE waiting AS (
       FROM waiting w
      CROSS JOIN LATERAL (
         SELECT tenant_id, id, delivery, first_sent_at, next_at FROM message
-         WHERE agency = $1 AND tenant_id = w.tenant_id AND delivery IN ('queued', 'unsure') AND next_at <= $5
+         WHERE agency = $1 AND tenant_id = w.tenant_id AND delivery IN ('queued', 'unsure') AND next_at <= $3
          ORDER BY next_at LIMIT $2
          FOR UPDATE SKIP LOCKED) m
 ), chosen AS (

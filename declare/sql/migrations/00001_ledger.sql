@@ -105,6 +105,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_of_id ON message (id);
 CREATE INDEX message_of_declaration ON message (tenant_id, declaration_id);
 CREATE INDEX message_due ON message (agency, tenant_id, next_at) WHERE delivery IN ('queued', 'unsure');
+CREATE INDEX message_unsure ON message (agency, next_at) WHERE delivery = 'unsure';
 CREATE INDEX message_leased ON message (lease_until) WHERE delivery = 'sending';
 
 CREATE TABLE message_body (
@@ -211,7 +212,7 @@ CREATE TABLE agency_number (
 -- Whether an agency is being sent to: one truth for every process.
 CREATE TABLE agency_state (
     agency        text PRIMARY KEY,
-    state         text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'paused', 'denied')),
+    state         text NOT NULL DEFAULT 'connected' CHECK (state IN ('connected', 'paused', 'denied')),
     since         timestamptz NOT NULL,
     reason        text NOT NULL DEFAULT '',
     next_probe_at timestamptz,
@@ -219,7 +220,7 @@ CREATE TABLE agency_state (
     prober_until  timestamptz,
     ramp_from     timestamptz
 );
-COMMENT ON COLUMN agency_state.state IS 'open: messages flow; paused: the breaker holds them; denied: our credential was refused';
+COMMENT ON COLUMN agency_state.state IS 'connected: messages flow; paused: the breaker holds them; denied: our credential was refused';
 
 -- What an officer must decide.
 CREATE TABLE task (

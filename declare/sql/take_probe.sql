@@ -1,0 +1,19 @@
+-- Takes the one message of agency $1 to find out with, at $2, whether the agency
+-- is back, and leases it until $3: an unsure one first, else the oldest that is
+-- due by $4.
+WITH chosen AS (
+    SELECT tenant_id, id, delivery, first_sent_at FROM message
+     WHERE agency = $1 AND delivery IN ('queued', 'unsure') AND next_at <= $4
+       AND (delivery = 'unsure' OR NOT EXISTS (
+            SELECT FROM message u WHERE u.agency = $1 AND u.delivery = 'unsure' AND u.next_at <= $4))
+     ORDER BY next_at LIMIT 1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE message m
+   SET delivery = 'sending', epoch = m.epoch + 1, attempts = m.attempts + 1, lease_until = $3,
+       first_sent_at = coalesce(m.first_sent_at, $2), sent_at = $2
+  FROM chosen c, message_body b
+ WHERE m.tenant_id = c.tenant_id AND m.id = c.id
+   AND b.tenant_id = m.tenant_id AND b.message_id = m.id AND b.created_at = m.created_at
+RETURNING m.tenant_id, m.id, m.declaration_id, m.digest, m.epoch, m.attempts, m.denials,
+          c.delivery = 'unsure' AS asked, c.first_sent_at, b.body
