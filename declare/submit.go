@@ -80,7 +80,7 @@ func (g *Gateway) sound(body []byte) (Subject, []Fault, error) {
 		return Subject{}, []Fault{*fault}, nil
 	}
 	if faults := kind.checkForm(tree); len(faults) > 0 {
-		return Subject{}, faults, nil
+		return Subject{}, append(faults, g.beyondForm(kind, tree, faults, now)...), nil
 	}
 	faults, err := kind.checkContent(tree, now)
 	if err != nil {
