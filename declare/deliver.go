@@ -14,7 +14,7 @@ func (g *Gateway) deliver(ctx context.Context) error {
 		if ctx.Err() == nil {
 			return err
 		}
-		return nil //nolint:nilerr // stopped before it began
+		return nil // stopped before it began
 	}
 	recording := make(chan struct{})
 	var clerks, outside sync.WaitGroup

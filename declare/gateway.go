@@ -146,5 +146,11 @@ func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error)
 	if err != nil {
 		return Status{}, err
 	}
+	for i := range status.Filings {
+		filing := &status.Filings[i]
+		if courier := g.couriers[filing.Agency]; courier != nil && filing.Delivery == DeliveryQueued && filing.Reason == "" && courier.held() {
+			filing.Reason = ReasonAgencyUnavailable
+		}
+	}
 	return status, g.locateErrors(ctx, tenant, &status)
 }

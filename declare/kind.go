@@ -306,10 +306,11 @@ func (r *shapeReader) read(schema any) *shape {
 
 func (r *shapeReader) resolve(reference string) any {
 	names, isLocal := strings.CutPrefix(reference, "#/")
-	target, present := r.root, isLocal
+	target := r.root
 	for name := range strings.SplitSeq(names, "/") {
 		object, isObject := target.(map[string]any)
-		if target, present = object[name]; !isObject || !present {
+		var present bool
+		if target, present = object[name]; !isLocal || !isObject || !present {
 			r.fault = "$ref: there is no " + reference + " in the schema"
 			return nil
 		}

@@ -794,7 +794,7 @@ func parseDate(text string) (instant time.Time, day string, err error) {
 	}
 	if len(text) > len(day) {
 		if instant, err = time.Parse(time.RFC3339, text); err != nil {
-			return time.Time{}, day, nil
+			return time.Time{}, day, nil //nolint:nilerr // a day with something else behind it is still a day
 		}
 	}
 	return instant, day, nil

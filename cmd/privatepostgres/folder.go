@@ -260,7 +260,7 @@ func readPid(file string) (int, error) {
 	line, _, _ := strings.Cut(string(text), "\n")
 	process, err := strconv.Atoi(line)
 	if err != nil {
-		return 0, nil
+		return 0, nil //nolint:nilerr // no pid, as the comment says
 	}
 	return process, nil
 }

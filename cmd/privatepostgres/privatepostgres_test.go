@@ -326,7 +326,7 @@ func TestRefusesOtherVersionAndKeepsData(t *testing.T) {
 	text, err := os.ReadFile(file)
 	must(t, err)
 	must(t, os.WriteFile(file, []byte("9.6\n"), 0o600))
-	wantError(t, privatepostgres.Options{Folder: folder}, data(folder), "9.6", strings.TrimSpace(string(text)), "--postgres-bin", "pg_upgrade")
+	_ = wantError(t, privatepostgres.Options{Folder: folder}, data(folder), "9.6", strings.TrimSpace(string(text)), "--postgres-bin", "pg_upgrade") // the words were the test
 	must(t, os.WriteFile(file, text, 0o600))
 	wantQuery(t, start(t, folder), "SELECT id FROM filed", "one")
 }
@@ -334,14 +334,14 @@ func TestRefusesOtherVersionAndKeepsData(t *testing.T) {
 func TestSaysWhatStandsInTheWay(t *testing.T) {
 	folder := newFolder(t)
 	long := filepath.Join(folder, strings.Repeat("x", 100))
-	wantError(t, privatepostgres.Options{Folder: long}, "107", "shorter", long)
+	_ = wantError(t, privatepostgres.Options{Folder: long}, "107", "shorter", long) // the words were the test
 	if _, err := os.Stat(long); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the refused folder was made:", err)
 	}
-	wantError(t, privatepostgres.Options{Folder: folder, Binaries: folder}, "apt-get install postgresql", "--postgres-bin", folder)
-	wantError(t, privatepostgres.Options{Folder: folder, Settings: map[string]string{"no_such": "1"}}, "no_such", "postgresql.log")
+	_ = wantError(t, privatepostgres.Options{Folder: folder, Binaries: folder}, "apt-get install postgresql", "--postgres-bin", folder) // the words were the test
+	_ = wantError(t, privatepostgres.Options{Folder: folder, Settings: map[string]string{"no_such": "1"}}, "no_such", "postgresql.log") // the words were the test
 	if os.Geteuid() == 0 {
 		must(t, os.Chmod(folder, 0o700))
-		wantError(t, privatepostgres.Options{Folder: folder}, folder, "chmod o+x")
+		_ = wantError(t, privatepostgres.Options{Folder: folder}, folder, "chmod o+x") // the words were the test
 	}
 }

@@ -77,7 +77,7 @@ func benchCommand() *cobra.Command {
 	command.Flags().Float64Var(&o.rate, "rate", 0, "submissions per second, whatever the answers take (open loop); 0: as fast as the answers come")
 	command.Flags().IntVar(&o.concurrency, "concurrency", 32, "submissions under way at once when --rate is 0")
 	command.Flags().StringVar(&o.kind, "kind", "goods", "kind of declaration to submit")
-	command.Flags().StringVar(&o.sample, "sample", "import-dangerous-5-items.json", "which of the kind's samples to submit")
+	command.Flags().StringVar(&o.sample, "sample", "import-5-items.json", "which of the kind's samples to submit")
 	addOutputFlag(command)
 	return command
 }

@@ -16,6 +16,7 @@ import (
 const clockTicks = 100
 
 // usage is processor time in seconds: by process, busy and all of the machine.
+// Time that the host gave to other machines counts as busy: it was not ours.
 type usage struct {
 	processes map[string]float64
 	busy, all float64
