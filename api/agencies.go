@@ -18,7 +18,7 @@ func (a *api) registerAgencies() {
 	handle(a, a.operation(route{
 		id: "list-agencies", method: http.MethodGet, path: "/v1/agencies", tag: "Agencies",
 		summary:     "The agencies and how each is doing",
-		description: "open: messages flow; paused: the agency is not answering and messages wait; denied: it refuses the gateway's credential, an operator must act; off: no address is configured and nothing is filed to it.",
+		description: "connected: messages flow; paused: the agency is not answering and messages wait; denied: it refuses the gateway's credential, an operator must act; off: no address is configured and nothing is filed to it.",
 		security:    tenantKey,
 	}), a.listAgencies)
 
@@ -45,7 +45,7 @@ type AgencyView struct {
 	Version   string     `json:"version" doc:"Of the agency's folder"`
 	Kinds     []string   `json:"kinds" doc:"The kinds of declaration it takes"`
 	On        bool       `json:"on" doc:"Whether declarations are filed to it"`
-	State     string     `json:"state" enum:"open,paused,denied,off"`
+	State     string     `json:"state" enum:"connected,paused,denied,off"`
 	Since     *time.Time `json:"since,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	NextProbe *time.Time `json:"nextProbe,omitempty" doc:"While paused: when it is tried next"`
