@@ -10,7 +10,7 @@ import (
 
 // withStore runs work on the ledger, beside a running gateway or alone.
 func withStore(command *cobra.Command, work func(context.Context, *store) error) error {
-	s, err := readSettings(command.Flags())
+	s, err := readSettings(command)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func demoCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "demo", Short: "Run a gateway with simulated agencies and watch declarations being cleared", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			s, err := readSettings(command.Flags())
+			s, err := readSettings(command)
 			if err != nil {
 				return err
 			}

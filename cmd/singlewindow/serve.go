@@ -15,7 +15,7 @@ func serveCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			s, err := readSettings(command.Flags())
+			s, err := readSettings(command)
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"singlewindow/adapters"
 	"singlewindow/cmd/privatepostgres"
@@ -52,15 +51,15 @@ func addSettings(command *cobra.Command) {
 }
 
 // readSettings gathers the configuration. Every fault in it is a usage error.
-func readSettings(flags *pflag.FlagSet) (settings, error) {
-	s, err := readSettingsFile(flags)
+func readSettings(command *cobra.Command) (settings, error) {
+	s, err := readSettingsFile(command)
 	if err != nil {
 		return s, usageError{err}
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agency-folders": &s.AgencyFolders}
 	for _, setting := range settingHelp {
 		target := targets[setting.name]
-		flag := flags.Lookup(setting.name)
+		flag := command.Flags().Lookup(setting.name)
 		environment, inEnvironment := os.LookupEnv("SINGLEWINDOW_" + strings.ToUpper(strings.ReplaceAll(setting.name, "-", "_")))
 		switch {
 		case flag.Changed:
@@ -71,7 +70,7 @@ func readSettings(flags *pflag.FlagSet) (settings, error) {
 			*target = setting.fallback
 		}
 	}
-	agencies, err := flags.GetStringArray("agency")
+	agencies, err := command.Flags().GetStringArray("agency")
 	if err != nil {
 		return s, err
 	}
@@ -94,9 +93,9 @@ func readSettings(flags *pflag.FlagSet) (settings, error) {
 
 // readSettingsFile reads singlewindow.yaml; an unknown key is an error that
 // names its line.
-func readSettingsFile(flags *pflag.FlagSet) (settings, error) {
+func readSettingsFile(command *cobra.Command) (settings, error) {
 	var s settings
-	name, err := flags.GetString("config")
+	name, err := command.Flags().GetString("config")
 	if err != nil {
 		return s, err
 	}
