@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"singlewindow/adapters"
 )
 
 // withStore runs work on the ledger, beside a running gateway or alone.
@@ -65,6 +68,9 @@ func credentialCommand() *cobra.Command {
 	create := &cobra.Command{
 		Use: "create AGENCY", Short: "Make a credential and print it, once", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
+			if err := knownAgency(command, arguments[0]); err != nil {
+				return err
+			}
 			return withStore(command, func(ctx context.Context, opened *store) error {
 				secret, err := opened.accounts.CreateAgencyCredential(ctx, arguments[0])
 				if err != nil {
@@ -78,4 +84,21 @@ func credentialCommand() *cobra.Command {
 	addSettings(create)
 	command.AddCommand(create)
 	return command
+}
+
+// knownAgency refuses a name that no agency folder has.
+func knownAgency(command *cobra.Command, name string) error {
+	s, err := readSettings(command)
+	if err != nil {
+		return err
+	}
+	fsys, err := folders(s.AgencyFolders)
+	if err != nil {
+		return err
+	}
+	names, err := adapters.Names(fsys)
+	if err == nil && !slices.Contains(names, name) {
+		err = usageError{fmt.Errorf("there is no agency %s; known: %v", name, names)}
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,6 +157,15 @@ func (r *rig) startGateway(ctx context.Context, address string, s settings) erro
 		return err
 	}
 	return r.ready(ctx)
+}
+
+// freeAddress finds a port that is free now.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
 }
 
 // ready waits until the gateway says it is.

@@ -167,31 +167,30 @@ func submitCommand() *cobra.Command {
 }
 
 func (c *client) submitFiles(command *cobra.Command, files []string, inJSON bool) error {
-	var receipts []declare.Status
-	refused := false
-	for _, file := range files {
+	var bodies [][]byte
+	for _, file := range files { // all of them before the first is filed
 		body, err := readFile(command, file)
 		if err != nil {
 			return err
 		}
-		receipt, p, err := c.submit(command.Context(), body)
+		bodies = append(bodies, body)
+	}
+	receipts := []declare.Status{}
+	var failure error
+	for i, file := range files {
+		receipt, p, err := c.submit(command.Context(), bodies[i])
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			failure = fmt.Errorf("%s: %w", file, err)
+			break
 		}
 		if p != nil {
-			refused = true
+			failure = errRefused
 			printProblem(command.ErrOrStderr(), file, p)
 			continue
 		}
 		receipts = append(receipts, receipt)
 	}
-	if err := printStatuses(command.OutOrStdout(), receipts, inJSON); err != nil {
-		return err
-	}
-	if refused {
-		return errRefused
-	}
-	return nil
+	return errors.Join(failure, printStatuses(command.OutOrStdout(), receipts, inJSON))
 }
 
 func validateCommand() *cobra.Command {

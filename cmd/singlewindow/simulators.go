@@ -133,7 +133,3 @@ func played(all []*adapters.Agency) []string {
 	}
 	return names
 }
-
-// ownGroup keeps the terminal's Ctrl-C from the simulators: they stop when we
-// stop them, after the gateway has settled what was under way.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

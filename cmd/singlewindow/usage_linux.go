@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // clockTicks is the unit of /proc: Linux has answered 100 for USER_HZ on every
@@ -97,11 +97,10 @@ func processesIn(folder string) ([]int, error) {
 	return pids, nil
 }
 
-// freeAddress finds a port that is free now.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
+// ownGroup keeps the terminal's Ctrl-C from child processes: they stop when we
+// stop them, after the gateway has settled what was under way, or when we die.
+// The signal of our death is that of the thread that started them: main keeps
+// its own.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
