@@ -117,7 +117,12 @@ func serve(t *testing.T, handler http.Handler) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: handler}
+	var handling sync.WaitGroup // closing a server does not wait for its handlers
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handling.Add(1)
+		defer handling.Done()
+		handler.ServeHTTP(w, r)
+	})}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -130,6 +135,7 @@ func serve(t *testing.T, handler http.Handler) (address string) {
 			t.Error(err)
 		}
 		<-done
+		handling.Wait()
 	})
 	return "http://" + listener.Addr().String()
 }
