@@ -202,11 +202,11 @@ type countKey struct {
 func (q *question) entriesWith(_ string, args ...ref.Val) ref.Val {
 	list, isList := args[0].Value().([]any)
 	field, value := string(args[1].(types.String)), string(args[2].(types.String))
+	if counted, isCounted := args[0].(traits.Sizer); isCounted && counted.Size() == types.IntZero {
+		return types.IntZero // also the empty list that stands for an absent one
+	}
 	if !isList {
 		return types.NewErr("entriesWith needs a list of the declaration itself")
-	}
-	if len(list) == 0 {
-		return types.IntZero
 	}
 	key := countKey{&list[0], len(list), field}
 	counts, known := q.counts[key]

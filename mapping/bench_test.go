@@ -66,10 +66,10 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	codes, src := lists(b), []byte(read(b, "testdata/wco.yaml"))
+	codes, src := lists(b), []byte(read(b, "testdata/declaration.yaml"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := mapping.Compile("wco.yaml", src, codes); err != nil {
+		if _, err := mapping.Compile("declaration.yaml", src, codes); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -55,6 +55,9 @@ func runCase(t *testing.T, archive *txtar.Archive) {
 	for path := range strings.FieldsSeq(string(section("require.txt"))) {
 		m.Require(path)
 	}
+	for path := range strings.FieldsSeq(string(section("collapse.txt"))) {
+		m.Collapse(path)
+	}
 	values := map[string]string{}
 	for line := range strings.FieldsSeq(string(section("values.txt"))) {
 		name, value, _ := strings.Cut(line, "=")

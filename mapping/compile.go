@@ -44,6 +44,8 @@ type compiler struct {
 	lists   map[string]*List
 	mapping *Mapping
 	space   string
+	blocks  map[string]*block
+	base    string // where relative sources begin, inside a block
 	faults  Faults
 }
 
@@ -52,6 +54,9 @@ func (c *compiler) fault(at *token.Token, format string, args ...any) {
 	if at != nil {
 		var p printer.Printer
 		f.Line, f.Column, f.Excerpt = at.Position.Line, at.Position.Column, p.PrintErrorToken(at, false)
+	}
+	if slices.ContainsFunc(c.faults, func(known *Fault) bool { return *known == *f }) {
+		return // of a block used twice
 	}
 	c.faults = append(c.faults, f)
 }
@@ -154,8 +159,10 @@ func (c *compiler) document(body ast.Node) {
 			attributes = p.value
 		case "elements":
 			elements = p.value
+		case "blocks":
+			c.readBlocks(p.value)
 		default:
-			c.fault(p.at, "unknown key %q; a mapping has kind, namespace, namespaces, root, attr, elements", p.key)
+			c.fault(p.at, "unknown key %q; a mapping has kind, namespace, namespaces, root, attr, blocks, elements", p.key)
 		}
 	}
 	if m.kind == "" || rootName == "" || elements == nil {
@@ -175,6 +182,7 @@ func (c *compiler) document(body ast.Node) {
 		c.attributes(root, attributes)
 	}
 	c.group(root, elements)
+	c.idleBlocks()
 }
 
 func (c *compiler) namespaces(node ast.Node) {
@@ -250,7 +258,7 @@ func (c *compiler) group(parent *Rule, node ast.Node) {
 	}
 }
 
-const ruleKeys = "from, const, join, with, code, date, decimal, as, default, when, attr, group, always, each, where, first, max"
+const ruleKeys = "from, const, join, with, code, date, decimal, as, default, when, attr, group, block, always, each, where, first, max"
 
 func (c *compiler) rule(parent *Rule, at pair, attribute bool) *Rule {
 	r := &Rule{parent: parent, Line: at.at.Position.Line, Column: at.at.Position.Column}
@@ -260,10 +268,13 @@ func (c *compiler) rule(parent *Rule, at pair, attribute bool) *Rule {
 		r.Path = parent.Path + "/@" + r.name.local
 	}
 	c.mapping.rules = append(c.mapping.rules, r)
-	var group, attributes ast.Node
+	var group, shared, attributes ast.Node
+	around := c.base
+	defer func() { c.base = around }()
 	pairs := c.pairs(at.value)
 	if i := slices.IndexFunc(pairs, func(p pair) bool { return p.key == "each" }); i >= 0 && !attribute {
 		r.each = c.array(parent, pairs[i].value) // before the others, which are relative to its entries
+		c.base = ""
 	}
 	for _, p := range pairs {
 		r.Verbs = append(r.Verbs, p.key)
@@ -272,6 +283,13 @@ func (c *compiler) rule(parent *Rule, at pair, attribute bool) *Rule {
 			attributes = p.value
 		case "group":
 			group, r.isGroup = p.value, true
+		case "block":
+			shared, r.isGroup = p.value, true
+		case "when":
+			inner := c.base
+			c.base = around // asked of what is around the rule
+			r.when = c.conditions(r.outer(), p.value)
+			c.base = inner
 		default:
 			c.key(r, p)
 		}
@@ -282,6 +300,9 @@ func (c *compiler) rule(parent *Rule, at pair, attribute bool) *Rule {
 	}
 	if group != nil {
 		c.group(r, group)
+	}
+	if shared != nil {
+		c.block(r, shared)
 	}
 	c.conclude(r, at.at)
 	return r
@@ -309,8 +330,6 @@ func (c *compiler) key(r *Rule, p pair) {
 		if r.as = c.text(p.value); r.as != "integer" && r.as != "boolean" {
 			c.fault(p.value.GetToken(), "as is integer or boolean; without it the value is a text")
 		}
-	case "when":
-		r.when = c.conditions(r.outer(), p.value)
 	case "where":
 		r.where = c.conditions(r, p.value)
 	case "each":
@@ -327,7 +346,11 @@ func (c *compiler) key(r *Rule, p pair) {
 
 // pointer compiles a source that stands in rule r.
 func (c *compiler) pointer(r *Rule, node ast.Node) *pointer {
-	p, err := parsePointer(c.text(node))
+	text := c.text(node)
+	if c.base != "" && text != "" && !strings.ContainsAny(text[:1], "/#$") {
+		text = strings.TrimSuffix(c.base+"/"+text, "/.")
+	}
+	p, err := parsePointer(text)
 	if err != nil {
 		c.fault(node.GetToken(), "%s", err)
 		return &pointer{absolute: true}

@@ -27,20 +27,21 @@ func (c *compiler) consistent(r *Rule, at *token.Token, attribute bool) {
 	refuse(count("from", "const", "join") > 1, "from, const and join exclude each other")
 	refuse(count("code", "date", "decimal", "as") > 1 && (count("date", "decimal") > 0 || count("code", "as") != 2),
 		"code, date and decimal exclude each other; as goes with from and code only")
-	refuse(has("group") && count("const", "join", "code", "date", "decimal", "as", "default") > 0, "a group has no value of its own")
+	refuse(count("group", "block") > 1, "group and block exclude each other")
+	refuse(count("group", "block") > 0 && count("const", "join", "code", "date", "decimal", "as", "default") > 0, "a group has no value of its own")
 	refuse(count("code", "date", "decimal", "as", "default") > 0 && !has("from"), "code, date, decimal, as and default need from")
 	refuse(has("with") && !has("join"), "with needs join")
 	refuse(count("where", "first", "max") > 0 && !has("each"), "where, first and max need each")
-	refuse(has("always") && !has("group"), "always needs group")
+	refuse(has("always") && count("group", "block") == 0, "always needs group")
 	refuse(has("max") && r.max == 0, "max is at least 1")
 	if attribute {
-		refuse(count("group", "each", "where", "first", "max", "always", "attr") > 0, "an attribute has only a value and when")
+		refuse(count("group", "block", "each", "where", "first", "max", "always", "attr") > 0, "an attribute has only a value and when")
 		refuse(count("from", "const", "join") == 0, "an attribute needs from, const or join")
 		return
 	}
-	refuse(count("from", "const", "join", "group", "attr") == 0, "nothing to write: from, const, join, group or attr is needed")
-	refuse(has("group") && len(r.from) > 1, "a group is written for one node: from takes one pointer here")
-	refuse(has("group") && len(r.from) == 1 && !r.from[0].inTree(), "a group's from is a pointer into the tree")
+	refuse(count("from", "const", "join", "group", "block", "attr") == 0, "nothing to write: from, const, join, group or attr is needed")
+	refuse(r.isGroup && len(r.from) > 1, "a group is written for one node: from takes one pointer here")
+	refuse(r.isGroup && len(r.from) == 1 && !r.from[0].inTree(), "a group's from is a pointer into the tree")
 	r.isGroup = r.isGroup || count("from", "const", "join") == 0 // attributes only
 }
 

@@ -17,6 +17,8 @@
 //	namespaces: {p: "urn:y"}     # optional: of names written p:Name
 //	root: Message                # name of the root element
 //	attr: {version: {const: "3.1"}}
+//	blocks:                      # optional: groups that several elements share, by name
+//	  address: [{CityName: {from: cityName}}, …]
 //	elements:                    # the children of the root, in document order
 //	  - Head: {group: [...]}
 //
@@ -43,7 +45,8 @@
 //	$deliveryId                  # the gateway's: $acceptedAt (RFC 3339), $declarationId,
 //	                             # $deliveryId, $functionCode, $reference
 //
-// A group does not change where relative sources begin; only each does. A JSON
+// A group does not change where relative sources begin; only each does, and a
+// block. A JSON
 // null counts as absent. An element whose value is absent is not written, unless
 //
 //	default: "0"                 # the agency's text for an absent value
@@ -82,6 +85,9 @@
 //
 //	attr: {currencyID: {from: …}} # attributes; their rules have a value and when
 //	group: [...]                 # child elements instead of a value
+//	block: NAME                  # or those of a block, whose relative sources begin at the
+//	                             # from of this rule: {from: /consignee/address, block: address};
+//	                             # with each, at the entry
 //	when: SOURCE                 # write only if it is there
 //	when: {at: SOURCE, is: [a, b]}
 //	when: {at: SOURCE, absent: true}
@@ -112,7 +118,7 @@
 // const is compared. What cannot come back is said by [Rule.Reversible]: join,
 // the gateway's values, the second of several sources, a condition that decides
 // on a const, a code that stands for several of ours. White space around a value
-// is dropped, but for plain texts.
+// is dropped, but for plain texts whose type keeps it (Mapping.Collapse).
 //
 // Where several rules share a name, an element goes to the first that can read
 // it without a problem: a const in an attribute or a child tells them apart.

@@ -255,7 +255,10 @@ func (r *reader) expect(rule *Rule, path string, s *scope, stands bool) {
 
 // value reads a text by a rule and puts it into the tree.
 func (r *reader) value(rule *Rule, text, code, path string, s *scope) (carried bool) {
-	if !rule.plain() {
+	switch {
+	case rule.collapse:
+		text = strings.Join(strings.Fields(text), " ")
+	case !rule.plain():
 		text = strings.TrimSpace(text) // insignificant in every type such a rule is for
 	}
 	switch {

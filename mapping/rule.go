@@ -35,6 +35,7 @@ type Rule struct {
 	isGroup    bool
 	always     bool
 	required   bool
+	collapse   bool // white space around and within the value says nothing
 
 	each  *pointer
 	where []condition
@@ -75,6 +76,17 @@ func (m *Mapping) Require(path string) {
 	for _, r := range m.rules {
 		if r.Path == path {
 			r.required = true
+		}
+	}
+}
+
+// Collapse marks the element or attribute at a path as one whose type, by its
+// schema, makes nothing of white space: Read then drops what is around the
+// value and leaves one space between its parts.
+func (m *Mapping) Collapse(path string) {
+	for _, r := range m.rules {
+		if r.Path == path {
+			r.collapse = true
 		}
 	}
 }
