@@ -2,6 +2,9 @@ package adapters_test
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,8 +45,14 @@ func TestEmbeddedAgenciesAreSound(t *testing.T) {
 	}
 }
 
-// broken is one way to break the demonstration folder.
-type broken struct{ File, Old, New, At, Says string }
+// broken is one way to break the demonstration folder, see the file.
+type broken struct {
+	File, Old, New   string
+	Whole, Hex, Link string
+	Times            int
+	Gone             bool
+	At, Says         string
+}
 
 func TestBrokenFoldersAreTold(t *testing.T) {
 	content, err := os.ReadFile("testdata/broken.yaml")
@@ -55,11 +64,14 @@ func TestBrokenFoldersAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, way := range ways {
-		t.Run(way.File+" "+way.New, func(t *testing.T) {
+		t.Run(way.File+" "+way.New+way.Says, func(t *testing.T) {
 			report := adapters.Check(os.DirFS(breakFolder(t, way)), demo)
+			if report.OK() {
+				t.Fatal("nothing is told")
+			}
 			for _, fault := range report.Faults {
 				if strings.HasPrefix(fault.Error(), demo+"/"+way.At) && strings.Contains(fault.Text, way.Says) {
-					if fault.Line > 0 && !strings.Contains(fault.Excerpt, "^") {
+					if fault.Line > 0 && !strings.Contains(fault.Excerpt, "^") && way.Hex == "" && way.Times == 0 {
 						t.Error("no excerpt")
 					}
 					return
@@ -77,6 +89,12 @@ func breakFolder(t *testing.T, way broken) (directory string) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(directory, demo, way.File)
+	if way.Old == "" {
+		if err := way.replace(file); err != nil {
+			t.Fatal(err)
+		}
+		return directory
+	}
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +109,23 @@ func breakFolder(t *testing.T, way broken) (directory string) {
 	return directory
 }
 
+// replace puts something else in the place of a whole file.
+func (w broken) replace(file string) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	content, err := hex.DecodeString(w.Hex)
+	switch {
+	case w.Gone || err != nil:
+		return err
+	case w.Link != "":
+		return os.Symlink(w.Link, file)
+	case w.Hex == "":
+		content = []byte(strings.Repeat(w.Whole, max(w.Times, 1)))
+	}
+	return os.WriteFile(file, content, 0o600)
+}
+
 func TestUpdate(t *testing.T) {
 	directory := breakFolder(t, broken{File: "samples/two-lines.json", Old: "Tea", New: "Rice"})
 	if err := os.Remove(filepath.Join(directory, demo, "samples/answers/refused.json")); err != nil {
@@ -99,7 +134,7 @@ func TestUpdate(t *testing.T) {
 	if report := adapters.Check(os.DirFS(directory), demo); len(report.Faults) != 2 {
 		t.Fatalf("want two faults, got %v", report.Faults)
 	}
-	if report := adapters.Update(directory, demo); !report.OK() {
+	if report := adapters.Update(directory, demo, nil); !report.OK() {
 		t.Fatal(report.Faults)
 	}
 	if report := adapters.Check(os.DirFS(directory), demo); !report.OK() {
@@ -111,7 +146,7 @@ func TestUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report := adapters.Update(directory, demo); report.OK() {
+	if report := adapters.Update(directory, demo, nil); report.OK() {
 		t.Error("an invalid sample was taken")
 	}
 	after, err := os.ReadFile(filepath.Join(directory, demo, "samples/two-lines.xml"))

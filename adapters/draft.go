@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"regexp"
-	"strings"
 	"time"
 
 	"singlewindow/declare"
@@ -52,6 +51,7 @@ func (a *Agency) Draft(subject declare.Subject) (declare.Draft, []declare.Fault,
 			faults = append(faults, a.violationFault(violation, document.At(violation.Steps, violation.Attribute)))
 		}
 	}
+	faults = append(faults, a.restFault(violations)...)
 	if len(declare.Refusals(faults)) > 0 || valid.IsZero() {
 		return declare.Draft{}, faults, nil
 	}
@@ -111,6 +111,15 @@ func (a *Agency) violationFault(violation xsd.Violation, origin mapping.Origin) 
 	}
 }
 
+// restFault tells how many violations are not listed; none when all are.
+func (a *Agency) restFault(violations xsd.Violations) []declare.Fault {
+	rest := violations.Rest("en")
+	if rest == "" {
+		return nil
+	}
+	return []declare.Fault{{Code: "xsd.more", Agency: a.profile.Name, Text: declare.Text{English: rest, Chinese: violations.Rest("zh")}}}
+}
+
 func (a *Agency) guardFault(refused *xsd.GuardError) declare.Fault {
 	return declare.Fault{
 		Code: refused.Code, Agency: a.profile.Name, Line: refused.Line,
@@ -143,36 +152,10 @@ func (e explained) explain(violation xsd.Violation) bool {
 	return upset && (e.parents[at] || e.parents[path.Dir(at)])
 }
 
-var first = regexp.MustCompile(`\[1\]`)
+var ornament = regexp.MustCompile(`\[1\]|[^/@:\[\]]+:`)
 
-// plainPath writes a path so that two rooms' ways of counting agree: the
-// first of several has no number.
+// plainPath writes a path so that two rooms' ways of writing agree: local
+// names, and the first of several has no number.
 func plainPath(xmlPath string) string {
-	return first.ReplaceAllString(xmlPath, "")
-}
-
-// Locate implements [declare.Agency]. The path may be absolute or begin below
-// the root; where the element itself came from nowhere, the nearest one above
-// it with a source answers.
-func (a *Agency) Locate(subject declare.Subject, xmlPath string) string {
-	taken, known := a.takes[subject.Kind]
-	if !known || xmlPath == "" {
-		return ""
-	}
-	wanted := plainPath(xmlPath)
-	if root := "/" + taken.mapping.Root(); wanted != root && !strings.HasPrefix(wanted, root+"/") {
-		wanted = root + "/" + strings.TrimPrefix(wanted, "/")
-	}
-	document, _ := taken.mapping.Write(subject.Tree, a.values(subject)) // what it could not write has no origin
-	pointers := map[string]string{}
-	document.Walk(func(origin mapping.Origin) {
-		pointers[plainPath(origin.Path)] = origin.Pointer
-	})
-	for wanted != "/" && wanted != "." {
-		if pointer := pointers[wanted]; pointer != "" {
-			return pointer
-		}
-		wanted = path.Dir(wanted)
-	}
-	return ""
+	return ornament.ReplaceAllString(xmlPath, "")
 }

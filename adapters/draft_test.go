@@ -66,7 +66,7 @@ func TestDraftNamesEveryPlace(t *testing.T) {
 		"/lines/0/name":       "xsd.maxLength /Parcel/Lines/Line[1]/Name",
 		"/lines/0/mass/value": "map.decimal /Parcel/Lines/Line[1]/Mass",
 		"/lines/1/name":       "map.missing /Parcel/Lines/Line[2]/Name",
-		"/lines/2/mass/value": "xsd.attribute /Parcel/Lines/Line[3]/Mass/@unit",
+		"/lines/2/mass/unit":  "map.missing /Parcel/Lines/Line[3]/Mass/@unit",
 	}
 	for _, fault := range faults {
 		if want[fault.Pointer] != fault.Code+" "+fault.XMLPath {
@@ -149,7 +149,7 @@ func TestLocate(t *testing.T) {
 		"Lines/Line/Name":                  "/lines/0/name",
 		"Lines/Line[2]/Mass/@unit":         "/lines/1/mass/unit",
 		"Lines[1]/Line[2]/Nothing[3]/Here": "/lines/1",
-		"Lines/Line[9]/Name":               "",
+		"Lines/Line[9]/Name":               "/lines/2/name", // it would be the next
 		"Head/DeliveryId":                  "",
 		"/":                                "",
 		"":                                 "",

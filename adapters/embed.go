@@ -3,6 +3,7 @@ package adapters
 import (
 	"embed"
 	"io/fs"
+	"strings"
 )
 
 //go:embed agencies
@@ -17,7 +18,8 @@ func Embedded() fs.FS {
 	return folders
 }
 
-// Names lists the agency folders of fsys in the order of their names.
+// Names lists the agency folders of fsys in the order of their names. Of one
+// agency there may be several versions: NAME, NAME@2027, …
 func Names(fsys fs.FS) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -25,7 +27,7 @@ func Names(fsys fs.FS) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if entry.IsDir() {
+		if entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") {
 			names = append(names, entry.Name())
 		}
 	}

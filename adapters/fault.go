@@ -2,10 +2,13 @@ package adapters
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -32,6 +35,11 @@ func (f Fault) Error() string {
 		return f.File + ": " + f.Text
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Text)
+}
+
+// compare puts faults in the order of files, lines and columns.
+func (f Fault) compare(other Fault) int {
+	return cmp.Or(strings.Compare(f.File, other.File), f.Line-other.Line, f.Column-other.Column)
 }
 
 // Faults is everything wrong with a folder, as one error.
@@ -113,6 +121,9 @@ func readYAML(folder fs.FS, agency, name string, target any) (*yamlFile, error) 
 	}
 	file.content = content
 	if file.tree, err = parser.ParseBytes(content, 0); err == nil {
+		if alias := aliasIn(file.tree); alias != nil {
+			return file, file.fault(alias, "write it out: anchors and aliases are not read here")
+		}
 		err = yaml.NewDecoder(bytes.NewReader(content), yaml.Strict()).Decode(target)
 	}
 	var located yaml.Error
@@ -120,9 +131,53 @@ func readYAML(folder fs.FS, agency, name string, target any) (*yamlFile, error) 
 		return file, file.fault(located.GetToken(), located.GetMessage())
 	}
 	if err != nil {
-		return file, Fault{File: file.name, Text: "the file is empty or no YAML"}
+		return file, file.unlocated(content, target)
 	}
 	return file, nil
+}
+
+// unlocated finds the key whose value some reader refused without a place:
+// without it the rest can be read.
+func (f *yamlFile) unlocated(content []byte, target any) Fault {
+	if f.tree == nil || len(f.tree.Docs) == 0 || f.tree.Docs[0].Body == nil {
+		return Fault{File: f.name, Text: "the file is empty"}
+	}
+	for _, pair := range pairsOf(f.tree.Docs[0].Body) {
+		rest := reflect.New(reflect.TypeOf(target).Elem()).Interface()
+		if lines, ok := without(content, pair); ok && yaml.UnmarshalWithOptions(lines, rest, yaml.Strict()) == nil {
+			return f.fault(pair.Key.GetToken(), "the value cannot be read")
+		}
+	}
+	return faultIn(f.name, f.content, 1, 1, "the file cannot be read as what it should be")
+}
+
+// without blanks the lines of a top-level key and what is indented below it.
+func without(content []byte, pair *ast.MappingValueNode) ([]byte, bool) {
+	lines := bytes.SplitAfter(content, []byte("\n"))
+	first := pair.Key.GetToken().Position.Line - 1
+	if first < 0 || first >= len(lines) {
+		return nil, false
+	}
+	after := first + 1
+	for after < len(lines) && bytes.HasPrefix(lines[after], []byte(" ")) {
+		after++
+	}
+	return bytes.Join(slices.Delete(lines, first, after), nil), true
+}
+
+// aliasIn finds an anchor or alias: a few lines of them can stand for gigabytes.
+func aliasIn(file *ast.File) *token.Token {
+	for _, document := range file.Docs {
+		if document.Body == nil {
+			continue
+		}
+		for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} {
+			if found := ast.Filter(kind, document); len(found) > 0 {
+				return found[0].GetToken()
+			}
+		}
+	}
+	return nil
 }
 
 // at makes a fault at the value that the keys (string or int) lead to, or at

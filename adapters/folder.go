@@ -8,7 +8,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +40,9 @@ type Agency struct {
 	script  *Script // nil when the folder has none
 	schemas map[string]*xsd.Schema
 	lists   map[string]*mapping.List
+	missing []string // parts of its schemas that nobody supplied
+	archive []byte   // the folder it was made from, packed
+	digest  string
 
 	url     string
 	line    *line
@@ -52,30 +58,51 @@ type take struct {
 	schema  *xsd.Schema
 }
 
-// LoadAll loads every folder of fsys. The error joins the [Faults] of all that
-// failed.
+// LoadAll loads every folder of fsys, several at a time. The error joins the
+// [Faults] of all that failed.
 func LoadAll(fsys fs.FS, deployments Deployments) ([]*Agency, error) {
 	names, err := Names(fsys)
 	if err != nil {
 		return nil, err
 	}
-	var agencies []*Agency
+	agencies, failures := make([]*Agency, len(names)), make([]error, len(names))
+	var loading sync.WaitGroup
+	places := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, name := range names {
+		loading.Go(func() {
+			places <- struct{}{}
+			agencies[i], failures[i] = Load(fsys, name, deployments[agencyOf(name)])
+			<-places
+		})
+	}
+	loading.Wait()
 	var faults Faults
-	for _, name := range names {
-		agency, err := Load(fsys, name, deployments[name])
-		if err != nil {
-			faults = append(faults, faultsOf(name, err)...)
-			continue
+	for i, name := range names {
+		if failures[i] != nil {
+			faults = append(faults, faultsOf(name, failures[i])...)
+		} else if at := slices.IndexFunc(agencies[:i], agencies[i].rivals); at >= 0 {
+			faults = append(faults, rivalry(name, names[at]))
 		}
-		agencies = append(agencies, agency)
 	}
 	if len(faults) > 0 {
 		for _, agency := range agencies {
-			agency.Close()
+			if agency != nil {
+				agency.Close()
+			}
 		}
 		return nil, faults
 	}
 	return agencies, nil
+}
+
+// rivals tells whether two versions of one agency apply from the same day, so
+// that nobody could say which counts.
+func (a *Agency) rivals(other *Agency) bool {
+	return other != nil && a.profile.Name == other.profile.Name && a.profile.ValidFrom.Equal(other.profile.ValidFrom)
+}
+
+func rivalry(folder, other string) Fault {
+	return Fault{File: path.Join(folder, "agency.yaml"), Text: "validFrom is that of " + other + ": which of the two versions counts?"}
 }
 
 // Load compiles the folder name of fsys. The error is a [Faults] naming
@@ -87,37 +114,71 @@ func Load(fsys fs.FS, name string, deployment Deployment) (*Agency, error) {
 			return nil, fmt.Errorf("agency %s: url must be an http or https address", name)
 		}
 	}
+	if !isDirectory(fsys, name) {
+		return nil, Faults{{File: name, Text: "there is no such folder"}}
+	}
+	if faults := unfitFiles(fsys, name); len(faults) > 0 {
+		return nil, faults
+	}
+	archive, err := pack(fsys, name)
+	if err != nil {
+		return nil, faultsOf(name, err)
+	}
+	packed, err := unpack(archive)
+	if err != nil {
+		return nil, err
+	}
+	if from, ok := fsys.(supplied); ok {
+		packed = Supply(packed, from.schemas)
+	}
+	return loadPacked(archive, packed, name, deployment)
+}
+
+// loadPacked compiles the folder name of fsys, which archive holds packed.
+func loadPacked(archive []byte, fsys fs.FS, name string, deployment Deployment) (*Agency, error) {
 	folder, err := fs.Sub(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	a := &Agency{schemas: map[string]*xsd.Schema{}, lists: map[string]*mapping.List{}, takes: map[string]take{}}
-	faults := a.compile(folder, name)
+	a := &Agency{archive: archive, schemas: map[string]*xsd.Schema{}, lists: map[string]*mapping.List{}, takes: map[string]take{}}
+	faults := a.compile(fsys, folder, name)
 	if len(faults) > 0 {
 		a.Close()
 		return nil, faults
 	}
-	a.profile, err = a.file.profile(a.notices.file.Order, deployment.URL != "")
+	a.profile, err = a.file.profile(a.notices.file.Order, deployment.URL != "" && len(a.missing) == 0)
 	if err != nil {
 		return nil, err
 	}
+	a.profile.Missing, a.profile.Digest = a.missing, a.digest
+	a.profile.Headers = a.notices.file.Headers
 	a.url = strings.TrimRight(deployment.URL, "/")
 	a.line = newLine(deployment.Token, a.profile.InFlight)
 	a.Resume()
 	return a, nil
 }
 
-// compile goes on after a fault wherever the rest can still be judged.
-func (a *Agency) compile(folder fs.FS, name string) Faults {
+// compile goes on after a fault wherever the rest can still be judged. Without
+// its schemas a folder is not judged at all: see [Agency.Missing].
+func (a *Agency) compile(fsys, folder fs.FS, name string) Faults {
 	var profile *yamlFile
 	var faults Faults
 	a.file, profile, faults = readProfile(folder, name)
 	if len(faults) > 0 {
 		return faults
 	}
+	others, missing := suppliedParts(fsys, folder, agencyOf(name), a.file.Schemas)
+	var err error
+	if a.digest, err = digest(folder, others); err != nil {
+		return append(faults, faultsOf(name, err)...)
+	}
+	if a.missing = missing; len(missing) > 0 {
+		a.notices = &noticeBook{}
+		return nil
+	}
 	faults = append(faults, a.readLists(folder, name)...)
 	faults = append(faults, a.readRules(folder, name)...)
-	schemas, err := unpackSchemas(folder)
+	schemas, err := unpackSchemas(folder, others)
 	if err != nil {
 		return append(faults, Fault{File: path.Join(name, "schema"), Text: err.Error()})
 	}
@@ -215,6 +276,7 @@ func (a *Agency) readTake(folder fs.FS, profile *yamlFile, schemas *schemaFiles,
 	}
 	rules.In(zone)
 	requireAll(rules, schema.Model())
+	collapseAll(rules, schema.Model())
 	a.takes[kind] = take{when: when, mapping: rules, schema: schema}
 	return nil
 }
@@ -225,6 +287,20 @@ func requireAll(rules *mapping.Mapping, model *xsd.Model) {
 	for parent, element := range writtenElements(rules, model) {
 		for _, child := range element.Required() {
 			rules.Require(parent + "/" + child.Name)
+		}
+		for _, attribute := range element.Attributes {
+			if attribute.Required {
+				rules.Require(parent + "/@" + attribute.Name)
+			}
+		}
+	}
+}
+
+// collapseAll tells the mapping where white space says nothing.
+func collapseAll(rules *mapping.Mapping, model *xsd.Model) {
+	for _, rule := range rules.Rules() {
+		if facets, known := facetsAt(model, rule.Path); known && facets.WhiteSpace == "collapse" {
+			rules.Collapse(rule.Path)
 		}
 	}
 }
@@ -272,7 +348,7 @@ func (a *Agency) schema(files *schemaFiles, name string) (*xsd.Schema, error) {
 // schemaFiles is a folder's schema directory on disk, where libxml2 finds it.
 type schemaFiles struct{ directory string }
 
-func unpackSchemas(folder fs.FS) (*schemaFiles, error) {
+func unpackSchemas(folder fs.FS, others map[string]fs.FS) (*schemaFiles, error) {
 	directory, err := os.MkdirTemp("", "schemas-")
 	if err != nil {
 		return nil, err
@@ -281,6 +357,9 @@ func unpackSchemas(folder fs.FS) (*schemaFiles, error) {
 	schemas, err := fs.Sub(folder, "schema")
 	if err == nil {
 		err = os.CopyFS(filepath.Join(directory, "schema"), schemas)
+	}
+	for part, files := range others {
+		err = errors.Join(err, os.CopyFS(filepath.Join(directory, "schema", part), files))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot unpack the schemas: %w", errors.Join(err, os.RemoveAll(directory)))
@@ -323,6 +402,11 @@ func (a *Agency) Close() {
 		a.line.close()
 	}
 }
+
+// Missing names the parts of the agency's schemas that are neither in its
+// folder nor supplied, see [Supply]. Such an agency is off: nothing of its
+// folder beyond agency.yaml was judged.
+func (a *Agency) Missing() []string { return a.missing }
 
 // Profile implements [declare.Agency].
 func (a *Agency) Profile() declare.Profile { return a.profile }

@@ -24,6 +24,7 @@ type profileFile struct {
 	ValidFrom  string `yaml:"validFrom"` // a date
 	TimeZone   string `yaml:"timeZone"`  // IANA
 	Protocol   string
+	Schemas    []string // parts of the schema directory that are not shipped, see [Supply]
 	Takes      map[string]takeEntry
 	Deadline   time.Duration
 	InFlight   int `yaml:"inFlight"`
@@ -52,7 +53,8 @@ type breakerEntry struct {
 
 // answersEntry sorts HTTP statuses by what they say about the message.
 type answersEntry struct {
-	Understood []int
+	Taken      []int // says all: the message was taken, the body is not read
+	Understood []int // the body is a notice
 	NotTaken   []int `yaml:"notTaken"`
 	Denied     []int
 }
@@ -74,7 +76,7 @@ func readProfile(folder fs.FS, name string) (profileFile, *yamlFile, Faults) {
 			faults = append(faults, file.at(text, keys...))
 		}
 	}
-	demand(profile.Name == name, "name must be the folder's name", "name")
+	demand(profile.Name == agencyOf(name), "name must be the folder's name, up to any @", "name")
 	demand(profile.Title.English != "" && profile.Title.Chinese != "", "title needs en and zh", "title")
 	demand(profile.Version != "", "version is missing", "version")
 	demand(profile.Protocol == "xml-over-http", "the only protocol is xml-over-http", "protocol")
@@ -82,14 +84,17 @@ func readProfile(folder fs.FS, name string) (profileFile, *yamlFile, Faults) {
 	demand(err == nil, "validFrom must be a date such as 2026-01-01", "validFrom")
 	_, err = time.LoadLocation(profile.TimeZone)
 	demand(err == nil && profile.TimeZone != "", "timeZone must be an IANA name", "timeZone")
+	for i, part := range profile.Schemas {
+		demand(fs.ValidPath(part) && part != "." && !strings.Contains(part, "/"), "schemas names directories below schema", "schemas", i)
+	}
 	demand(len(profile.Takes) > 0, "takes names no kind", "takes")
 	demand(profile.Deadline > 0 && profile.Deadline <= longestDeadline, "deadline must be above 0 and at most 25s", "deadline")
 	demand(profile.InFlight > 0, "inFlight must be above 0", "inFlight")
 	breaker := profile.Breaker
 	demand(breaker.Window > 0 && breaker.Slow > 0 && breaker.Probe > 0 && breaker.Minimum > 0 && breaker.Ratio.IsPositive() && breaker.Ratio.LessThanOrEqual(decimal.New(1, 0)),
 		"breaker needs window, slow, probe and minimum above 0 and ratio above 0 and at most 1", "breaker")
-	demand(len(profile.Answers.Understood) > 0, "answers.understood is missing", "answers")
-	for key, statuses := range map[string][]int{"understood": profile.Answers.Understood, "notTaken": profile.Answers.NotTaken, "denied": profile.Answers.Denied} {
+	demand(len(profile.Answers.Understood)+len(profile.Answers.Taken) > 0, "answers needs understood or taken", "answers")
+	for key, statuses := range map[string][]int{"taken": profile.Answers.Taken, "understood": profile.Answers.Understood, "notTaken": profile.Answers.NotTaken, "denied": profile.Answers.Denied} {
 		for i, status := range statuses {
 			demand(http.StatusText(status) != "", "not an HTTP status", "answers", key, i)
 		}

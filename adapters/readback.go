@@ -29,10 +29,12 @@ func (a *Agency) ReadBack(message []byte) (map[string]any, []declare.Fault, erro
 			for _, violation := range violations {
 				faults = append(faults, a.violationFault(violation, mapping.Origin{}))
 			}
+			faults = append(faults, a.restFault(violations)...)
 			continue
 		}
 		tree, problems := taken.mapping.Read(message)
 		if len(problems) == 0 {
+			tree["kind"] = kind
 			return tree, nil, nil
 		}
 		faults = nil

@@ -34,22 +34,27 @@ func sampleSubject(tree map[string]any) declare.Subject {
 	}
 }
 
-// sample reads samples/<file> into a fresh tree.
-func (c *checker) sample(file string) (map[string]any, error) {
+// sample reads samples/<file> into a fresh tree, as strictly as the gateway.
+func (c *checker) sample(file string) (map[string]any, []byte, error) {
 	content, err := fs.ReadFile(c.folder, file)
 	if err != nil {
-		return nil, errors.New("the file is missing")
+		return nil, nil, Fault{File: c.named(file), Text: "the file is missing"}
 	}
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.UseNumber()
-	var tree map[string]any
-	return tree, decoder.Decode(&tree)
+	value, faults := declare.ParseJSON(content, declare.MostBytes)
+	if len(faults) > 0 {
+		return nil, nil, c.refusals(file, content, faults)
+	}
+	tree, ok := value.(map[string]any)
+	if !ok {
+		return nil, nil, faultIn(c.named(file), content, 1, 1, "a declaration is an object")
+	}
+	return tree, content, nil
 }
 
 func (c *checker) files(pattern string) []string {
 	files, err := fs.Glob(c.folder, pattern)
 	if err != nil {
-		c.fault(Fault{File: c.shown(pattern), Text: err.Error()})
+		c.fault(Fault{File: c.named(pattern), Text: err.Error()})
 	}
 	return files
 }
@@ -58,44 +63,119 @@ func (c *checker) files(pattern string) []string {
 func (c *checker) runSamples() {
 	files := c.files("samples/*.json")
 	if len(files) == 0 {
-		c.fault(Fault{File: c.shown("samples"), Text: "there is no sample"})
+		c.fault(Fault{File: c.named("samples"), Text: "there is no sample"})
 	}
 	for _, file := range files {
 		c.report.Samples++
 		if err := c.runSample(file); err != nil {
-			c.report.Faults = append(c.report.Faults, faultsOf(c.shown(file), err)...)
+			c.report.Faults = append(c.report.Faults, faultsOf(c.named(file), err)...)
 		}
 	}
 }
 
 func (c *checker) runSample(file string) error {
-	tree, err := c.sample(file)
+	tree, content, err := c.sample(file)
 	if err != nil {
 		return err
 	}
 	subject := sampleSubject(tree)
+	if kind := c.kinds[subject.Kind]; kind != nil {
+		faults, err := kind.Check(tree, c.agency.day(subject))
+		if err != nil {
+			return err
+		}
+		if refusals := declare.Refusals(faults); len(refusals) > 0 {
+			return c.refusals(file, content, refusals)
+		}
+	}
 	if takes, err := c.agency.Takes(subject.Kind, tree); err != nil || !takes {
-		return errors.Join(errors.New("the agency does not take this declaration"), err)
+		return errors.Join(faultIn(c.named(file), content, 1, 1, "the agency does not take this declaration"), err)
 	}
 	draft, faults, err := c.agency.Draft(subject)
 	if err != nil {
 		return err
 	}
 	if refusals := declare.Refusals(faults); len(refusals) > 0 {
-		return c.refusals(file, refusals)
+		return c.refusals(file, content, refusals)
 	}
-	document, _ := c.agency.takes[subject.Kind].mapping.Write(tree, c.agency.values(subject)) // Draft told the problems
-	document.Walk(func(origin mapping.Origin) { c.hit[origin.Rule] = true })
-	return c.expect(strings.TrimSuffix(file, ".json")+".xml", draft.Body.Bytes())
+	if err := c.expect(strings.TrimSuffix(file, ".json")+".xml", draft.Body.Bytes()); err != nil {
+		return err
+	}
+	return c.readBack(file, subject, draft.Body.Bytes())
 }
 
-func (c *checker) refusals(file string, refusals []declare.Fault) error {
+func (c *checker) refusals(file string, content []byte, refusals []declare.Fault) error {
 	var faults Faults
 	for _, refusal := range refusals {
-		faults = append(faults, Fault{File: c.shown(file), Text: fmt.Sprintf("%s at %s (%s): %s", refusal.Code, refusal.Pointer, refusal.XMLPath, refusal.Text.English)})
+		line, column := placeIn(content, refusal.Pointer)
+		at := refusal.Pointer
+		if refusal.XMLPath != "" {
+			at += " (" + refusal.XMLPath + ")"
+		}
+		faults = append(faults, faultIn(c.named(file), content, line, column, fmt.Sprintf("%s at %s: %s", refusal.Code, at, refusal.Text.English)))
 	}
 	return faults
 }
+
+// readBack holds the mapping to its word: a message that only reversible rules
+// wrote reads back into a declaration that gives the same message. Where other
+// rules had a part in it, they are told.
+func (c *checker) readBack(file string, subject declare.Subject, message []byte) error {
+	taken := c.agency.takes[subject.Kind]
+	document, _ := taken.mapping.Write(subject.Tree, c.agency.values(subject)) // Draft told the problems
+	oneWay := map[place]*mapping.Rule{}
+	document.Walk(func(origin mapping.Origin) {
+		c.hit[origin.Rule] = true
+		if reversible, _ := origin.Rule.Reversible(); !reversible {
+			oneWay[place{origin.Rule.Line, origin.Rule.Column}] = origin.Rule
+		}
+	})
+	tree, problems, err := c.agency.ReadBack(message)
+	if err != nil {
+		return err
+	}
+	differs := ""
+	if len(problems) > 0 {
+		differs = problems[0].Code + " " + problems[0].XMLPath + ": " + problems[0].Text.English
+	} else {
+		again, faults := taken.mapping.Write(tree, c.agency.values(subject))
+		switch line := firstDifference(string(message), string(again.XML())); {
+		case len(faults) > 0:
+			differs = faults[0].Code + " " + faults[0].Path + ": " + faults[0].Text("en")
+		case line > 0:
+			differs = fmt.Sprintf("line %d of the message is another one", line)
+		}
+	}
+	if differs == "" {
+		c.report.ReadBack++
+		return nil
+	}
+	told := Fault{File: c.named(file), Text: "the message does not read back: " + differs}
+	if len(oneWay) == 0 {
+		return told
+	}
+	for _, rule := range slices.SortedFunc(maps.Values(oneWay), func(a, b *mapping.Rule) int { return a.Line - b.Line }) {
+		told.Text += fmt.Sprintf("\n  %s:%d:%d: %s", c.named(c.agency.file.Takes[subject.Kind].Mapping), rule.Line, rule.Column, rule.Path)
+	}
+	c.report.Unread = append(c.report.Unread, told)
+	return nil
+}
+
+// firstDifference is the first line, counted from 1, that is not the same; 0
+// when all are.
+func firstDifference(wanted, got string) int {
+	if wanted == got {
+		return 0
+	}
+	wantedLines, gotLines := strings.Split(wanted, "\n"), strings.Split(got, "\n")
+	line := 0
+	for line < min(len(wantedLines), len(gotLines)) && wantedLines[line] == gotLines[line] {
+		line++
+	}
+	return line + 1
+}
+
+const missingExpectation = "the file is missing; check --update writes what the sample gives now, for you to read"
 
 // expect compares with a file byte for byte, or rewrites it.
 func (c *checker) expect(file string, got []byte) error {
@@ -107,18 +187,14 @@ func (c *checker) expect(file string, got []byte) error {
 		return c.write(file, got)
 	}
 	if err != nil {
-		return Fault{File: c.shown(file), Text: "the file is missing"}
+		return Fault{File: c.named(file), Text: missingExpectation}
 	}
-	wantedLines, gotLines := strings.Split(string(wanted), "\n"), strings.Split(string(got), "\n")
-	line := 0
-	for line < min(len(wantedLines), len(gotLines)) && wantedLines[line] == gotLines[line] {
-		line++
-	}
+	line := firstDifference(string(wanted), string(got))
 	text := "the sample now ends before this line"
-	if line < len(gotLines) {
-		text = "the sample now gives " + strings.TrimSpace(gotLines[line])
+	if gotLines := strings.Split(string(got), "\n"); line <= len(gotLines) {
+		text = "the sample now gives " + strings.TrimSpace(gotLines[line-1])
 	}
-	return faultIn(c.shown(file), wanted, line+1, 1, text)
+	return faultIn(c.named(file), wanted, line, 1, text)
 }
 
 // A readNotice is a reading as samples/answers/*.json tell it.
@@ -131,15 +207,20 @@ type readNotice struct {
 	Decision  declare.Decision      `json:"decision"`
 	Rank      int                   `json:"rank"`
 	Reopens   bool                  `json:"reopens,omitempty"`
+	Opens     bool                  `json:"opens,omitempty"`
 	Text      declare.Text          `json:"text"`
 	Remark    string                `json:"remark,omitempty"`
 	Errors    []declare.AgencyError `json:"errors,omitempty"`
+
+	Documents []declare.DocumentWanted `json:"documents,omitempty"`
+	Duties    []declare.Duty           `json:"duties,omitempty"`
 }
 
 func told(reading declare.Reading) readNotice {
 	notice := readNotice{
 		MessageID: reading.MessageID, Numbers: reading.Numbers, Version: reading.Version, Word: reading.Word, Decision: reading.Decision,
 		Rank: reading.Rank, Reopens: reading.Reopens, Text: reading.Text, Remark: reading.Remark, Errors: reading.Errors,
+		Opens: reading.Opens, Documents: reading.Documents, Duties: reading.Duties,
 	}
 	if !reading.IssuedAt.IsZero() {
 		notice.IssuedAt = reading.IssuedAt.UTC().Format(timeFormat)
@@ -153,7 +234,7 @@ func (c *checker) runAnswers() {
 	for _, file := range c.files("samples/answers/*.xml") {
 		c.report.Answers++
 		if err := c.runAnswer(file); err != nil {
-			c.report.Faults = append(c.report.Faults, faultsOf(c.shown(file), err)...)
+			c.report.Faults = append(c.report.Faults, faultsOf(c.named(file), err)...)
 		}
 	}
 }
@@ -167,6 +248,7 @@ func (c *checker) runAnswer(file string) error {
 	if err != nil {
 		return c.unread(file, content, err)
 	}
+	c.shown[reading.Word] = true
 	got, err := json.MarshalIndent(told(reading), "", "  ")
 	if err != nil {
 		return err
@@ -176,7 +258,7 @@ func (c *checker) runAnswer(file string) error {
 	if err == nil {
 		err = c.compare(beside, expected, got)
 	} else {
-		err = Fault{File: c.shown(beside), Text: "the file is missing"}
+		err = Fault{File: c.named(beside), Text: missingExpectation}
 	}
 	if err != nil && c.write != nil {
 		return c.write(beside, append(got, '\n'))
@@ -186,18 +268,20 @@ func (c *checker) runAnswer(file string) error {
 
 func (c *checker) compare(file string, expected, got []byte) error {
 	var wanted, given map[string]any
+	if _, faults := declare.ParseJSON(expected, declare.MostBytes); len(faults) > 0 {
+		return c.refusals(file, expected, faults)
+	}
 	if err := errors.Join(json.Unmarshal(expected, &wanted), json.Unmarshal(got, &given)); err != nil {
-		return Fault{File: c.shown(file), Text: err.Error()}
+		return faultIn(c.named(file), expected, 1, 1, "an object is expected: what the notice reads as")
 	}
 	if wanted["decision"] == nil || wanted["word"] == nil {
-		return faultIn(c.shown(file), expected, 1, 1, "word and decision must be told")
+		return faultIn(c.named(file), expected, 1, 1, "word and decision must be told")
 	}
 	var faults Faults
 	for _, key := range slices.Sorted(maps.Keys(wanted)) {
 		if !reflect.DeepEqual(wanted[key], given[key]) {
-			before, _, _ := bytes.Cut(expected, []byte(`"`+key+`"`))
-			line := 1 + bytes.Count(before, []byte("\n"))
-			faults = append(faults, faultIn(c.shown(file), expected, line, 1, fmt.Sprintf("%s reads as %v", key, given[key])))
+			line, column := placeIn(expected, "/"+key)
+			faults = append(faults, faultIn(c.named(file), expected, line, column, fmt.Sprintf("%s reads as %v", key, given[key])))
 		}
 	}
 	if len(faults) > 0 {
@@ -214,7 +298,7 @@ func (c *checker) unread(file string, content []byte, err error) error {
 	}
 	var faults Faults
 	for _, fault := range unreadable.Faults {
-		faults = append(faults, faultIn(c.shown(file), content, fault.Line, min(fault.Line, 1), fault.Code+" "+fault.XMLPath+": "+fault.Text.English))
+		faults = append(faults, faultIn(c.named(file), content, fault.Line, min(fault.Line, 1), fault.Code+" "+fault.XMLPath+": "+fault.Text.English))
 	}
 	return faults
 }
@@ -231,7 +315,7 @@ func (c *checker) runTemplates() {
 	for _, word := range slices.Sorted(maps.Keys(script.Words)) {
 		for _, step := range script.Words[word] {
 			file := step.File()
-			if filled[file] {
+			if file == "" || filled[file] {
 				continue
 			}
 			filled[file] = true
@@ -241,7 +325,7 @@ func (c *checker) runTemplates() {
 				_, err = c.agency.Read(body)
 			}
 			if err != nil {
-				c.report.Faults = append(c.report.Faults, faultsOf(c.shown(file), c.unread(file, body, err))...)
+				c.report.Faults = append(c.report.Faults, faultsOf(c.named(file), c.unread(file, body, err))...)
 			}
 		}
 	}
@@ -275,7 +359,7 @@ func (c *checker) runMutations() {
 }
 
 func (c *checker) runMutation(mutation mutation) error {
-	tree, err := c.sample(path.Join("samples", mutation.Of))
+	tree, _, err := c.sample(path.Join("samples", mutation.Of))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Script struct {
 		Reference  string
 	}
 	Numbers map[string]string // the agency's numbers: {year}, {serial:13} stand in for digits
+	Headers map[string]string // of answers and notices, with the same names in braces as templates
 	Pace    time.Duration     // between one notice and the next
 	Words   map[string][]Step // word → what happens; default must be there
 
@@ -35,7 +37,7 @@ type Script struct {
 // A Step is the HTTP answer (the first of a word) or a later notice.
 type Step struct {
 	Answer   int    // HTTP status
-	Template string // of the answer
+	Template string // of the answer; "" answers without a body
 	Notice   string // template of a later notice
 }
 
@@ -78,15 +80,22 @@ func readScript(folder fs.FS, name, timeZone string) (*Script, Faults) {
 	if script.Pace <= 0 {
 		faults = append(faults, script.source.at("pace must be above 0", "pace"))
 	}
+	for header, value := range script.Headers {
+		for _, match := range placeholder.FindAllStringSubmatch(value, -1) {
+			if _, known := script.values(Effect{})[match[1]]; !known {
+				faults = append(faults, script.source.at("nothing fills {"+match[1]+"}", "headers", header))
+			}
+		}
+	}
 	if len(script.Words["default"]) == 0 {
 		faults = append(faults, script.source.at("words.default is missing", "words"))
 	}
 	for word, chain := range script.Words {
 		for i, step := range chain {
-			answer := step.Answer != 0 && step.Template != "" && step.Notice == "" && http.StatusText(step.Answer) != ""
+			answer := step.Answer != 0 && step.Notice == "" && http.StatusText(step.Answer) != ""
 			notice := step.Answer == 0 && step.Template == "" && step.Notice != ""
 			if i == 0 && !answer || i > 0 && !notice {
-				faults = append(faults, script.source.at("the first step has answer (an HTTP status) and template, every other one notice", "words", word, i))
+				faults = append(faults, script.source.at("the first step has answer (an HTTP status) and may have template, every other one notice", "words", word, i))
 				continue
 			}
 			faults = append(faults, script.readTemplate(folder, name, step.File(), "words", word, i)...)
@@ -96,7 +105,7 @@ func readScript(folder fs.FS, name, timeZone string) (*Script, Faults) {
 }
 
 func (s *Script) readTemplate(folder fs.FS, name, file string, keys ...any) Faults {
-	if s.templates[file] != nil {
+	if file == "" || s.templates[file] != nil {
 		return nil
 	}
 	content, err := fs.ReadFile(folder, file)
@@ -107,7 +116,7 @@ func (s *Script) readTemplate(folder fs.FS, name, file string, keys ...any) Faul
 	var faults Faults
 	for _, match := range placeholder.FindAllSubmatchIndex(content, -1) {
 		word := string(content[match[2]:match[3]])
-		if _, known := s.values(Effect{})[word]; !known && word != "now" {
+		if _, known := s.values(Effect{})[word]; !known && word != "now" && word != "later" {
 			line := 1 + bytes.Count(content[:match[0]], []byte("\n"))
 			column := match[0] - bytes.LastIndexByte(content[:match[0]], '\n')
 			faults = append(faults, Fault{
@@ -119,26 +128,29 @@ func (s *Script) readTemplate(folder fs.FS, name, file string, keys ...any) Faul
 	return faults
 }
 
-// placeholder is {name} or, for now, {now|Go layout}.
+// laterDays is how far ahead {later} lies: a limit that an agency sets.
+const laterDays = 10
+
+// placeholder is {name} or, for now and later, {now|Go layout}.
 var placeholder = regexp.MustCompile(`\{([A-Za-z]+)(?:\|([^{}]*))?\}`)
 
 // Fill writes the template of a step about an effect, at the time the agency
 // is to have written it.
 func (s *Script) Fill(step Step, effect Effect, at time.Time) ([]byte, error) {
 	template, known := s.templates[step.File()]
-	if !known {
+	if !known && step.File() != "" {
 		return nil, fmt.Errorf("no template %s", step.File())
 	}
 	values := s.values(effect)
 	return placeholder.ReplaceAllFunc(template, func(found []byte) []byte {
 		parts := placeholder.FindSubmatch(found)
 		value := values[string(parts[1])]
-		if string(parts[1]) == "now" {
-			layout := time.RFC3339
-			if len(parts[2]) > 0 {
-				layout = string(parts[2])
-			}
+		layout := cmp.Or(string(parts[2]), time.RFC3339)
+		switch string(parts[1]) {
+		case "now":
 			value = at.In(s.zone).Format(layout)
+		case "later":
+			value = at.In(s.zone).AddDate(0, 0, laterDays).Format(layout)
 		}
 		var escaped bytes.Buffer
 		if err := xml.EscapeText(&escaped, []byte(value)); err != nil {
@@ -146,6 +158,17 @@ func (s *Script) Fill(step Step, effect Effect, at time.Time) ([]byte, error) {
 		}
 		return escaped.Bytes()
 	}), nil
+}
+
+// Header gives the headers of an answer or notice about an effect.
+func (s *Script) Header(effect Effect) http.Header {
+	header, values := http.Header{}, s.values(effect)
+	for name, text := range s.Headers {
+		header.Set(name, placeholder.ReplaceAllStringFunc(text, func(found string) string {
+			return values[placeholder.FindStringSubmatch(found)[1]]
+		}))
+	}
+	return header
 }
 
 // values are what a template may name, besides now.
@@ -189,7 +212,7 @@ func (a *Agency) Inquiry() string {
 // our delivery id and reference are read where simulate.yaml says they stand.
 // The error is a *declare.Unreadable when no schema accepts the message.
 func (a *Agency) Receive(message []byte) (deliveryID, reference string, err error) {
-	var violations []xsd.Violation
+	var violations xsd.Violations
 	for _, taken := range a.takes {
 		valid, found, err := taken.schema.Validate(message)
 		var refused *xsd.GuardError

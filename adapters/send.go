@@ -108,12 +108,25 @@ func (a *Agency) outcome(dispatch declare.Dispatch, response *resty.Response, er
 		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonConnection}
 	case err != nil:
 		return declare.Outcome{Reason: reasonOf(err), Status: status}
+	case slices.Contains(answers.Taken, status):
+		return a.taken(response)
 	case slices.Contains(answers.Understood, status):
 		return a.understand(dispatch, response)
 	case status >= http.StatusInternalServerError:
 		return declare.Outcome{Reason: declare.ReasonServerError, Status: status}
 	}
 	return declare.Outcome{Reason: declare.ReasonNotUnderstood, Status: status}
+}
+
+// taken is an outcome whose status says all. It is a notice all the same when
+// a header carries a number: later notices may name the message by that alone.
+func (a *Agency) taken(response *resty.Response) declare.Outcome {
+	outcome := declare.Outcome{Verdict: declare.VerdictAccepted, Reason: declare.ReasonAnswered, Status: response.StatusCode()}
+	if carried := a.profile.Carried(response.Header().Get); len(carried) > 0 {
+		outcome.Answer = append([]byte{}, response.Body()...)
+		outcome.Reading = declare.Reading{Carried: carried, Decision: declare.DecisionNone}
+	}
+	return outcome
 }
 
 // understand reads an answer as a notice. One that names another message is
@@ -123,6 +136,7 @@ func (a *Agency) understand(dispatch declare.Dispatch, response *resty.Response)
 	if err != nil || reading.MessageID != "" && reading.MessageID != dispatch.MessageID {
 		return declare.Outcome{Reason: declare.ReasonNotUnderstood, Status: response.StatusCode()}
 	}
+	reading.Carried = a.profile.Carried(response.Header().Get)
 	verdict := declare.VerdictAccepted
 	if reading.Decision == declare.DecisionRejected {
 		verdict = declare.VerdictRejected

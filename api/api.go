@@ -79,6 +79,7 @@ func newAPI(options Options) (*api, error) {
 	a.registerDeclarations()
 	a.registerAgencies()
 	a.registerKinds()
+	a.registerCodeLists()
 	a.registerProblems()
 	a.registerHealth()
 	return a, a.serveDocument()

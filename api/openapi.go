@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ type route struct {
 
 	status   int           // of success; 200 when not said
 	media    string        // of success; application/json when not said
+	also     string        // another media type of success, on demand
 	security string        // tenantKey, agencyCredential, or nobody's
 	problems []problemCode // besides those every operation may answer with
 }
@@ -53,7 +55,12 @@ func (a *api) operation(r route) huma.Operation {
 			media.Schema = &huma.Schema{} // the bytes themselves, not base64 in JSON
 		}
 		success.Content = map[string]*huma.MediaType{r.media: media}
-		operation.Middlewares = append(operation.Middlewares, a.gives(r.media))
+		given := []string{r.media}
+		if r.also != "" {
+			success.Content[r.also] = &huma.MediaType{Schema: &huma.Schema{}}
+			given = append(given, r.also)
+		}
+		operation.Middlewares = append(operation.Middlewares, a.gives(given...))
 	}
 	operation.Responses[strconv.Itoa(r.status)] = success
 
@@ -98,7 +105,7 @@ func (a *api) serveDocument() error {
 	document := a.huma.OpenAPI()
 	document.Info.Description = "One declaration in, every agency informed, one answer back. Problems are application/problem+json; decide by their code."
 	document.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
-	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Problems"}, {Name: "Health"}}
+	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Problems"}, {Name: "Health"}}
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		tenantKey:        {Type: "http", Scheme: "bearer", BearerFormat: "sw_live_…", Description: "An enterprise's API key"},
 		agencyCredential: {Type: "http", Scheme: "bearer", BearerFormat: "swa_…", Description: "An agency's credential: good for its own notices"},
@@ -250,14 +257,14 @@ func (a *api) documentExamples(document *huma.OpenAPI) error {
 			if media == "application/schema+json" {
 				continue // the schemas stand among the components
 			}
-			body, err := examples.ReadFile("examples/" + operation.OperationID + "." + strings.TrimPrefix(media, "application/"))
+			body, err := examples.ReadFile("examples/" + operation.OperationID + "." + path.Base(media))
 			if err != nil {
 				return err
 			}
-			if media == "application/xml" {
-				content.Example = string(body)
-			} else {
+			if media == "application/json" {
 				content.Example = json.RawMessage(body)
+			} else {
+				content.Example = string(body)
 			}
 		}
 	}

@@ -95,7 +95,7 @@ func diagnose(err error) finding {
 		return finding{code: codeCredentialUnknown, headers: challenge(codeCredentialUnknown)}
 	case errors.As(err, &lost):
 		return finding{code: codeBodyIncomplete}
-	case errors.As(err, &idle), unavailable(err):
+	case errors.As(err, &idle), errors.Is(err, declare.ErrAgencyOff), unavailable(err):
 		return finding{code: codeUnavailable, headers: map[string]string{"Retry-After": "2"}}
 	}
 	return finding{code: codeInternal}

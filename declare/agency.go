@@ -2,7 +2,9 @@ package declare
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // An Agency is what the gateway needs of an authority: does it take this
@@ -38,6 +40,10 @@ type Agency interface {
 	// are not a notice of this agency.
 	Read(body []byte) (Reading, error)
 
+	// Archive gives the folder the agency was made from, packed, so that this
+	// very version can be made again later, see [Reopener].
+	Archive() []byte
+
 	// Locate finds the field of the declaration that an element of the
 	// agency's message came from; "" when there is none.
 	Locate(subject Subject, xmlPath string) string
@@ -48,10 +54,12 @@ type Profile struct {
 	Name      string
 	Title     Text
 	Version   string    // the folder's own, such as "2026.1"
-	ValidFrom time.Time // first day the version applies
+	ValidFrom time.Time // first day the version applies, as midnight UTC of that date
+	Digest    string    // SHA-256, in hex, of everything the version is made of
 	Kinds     []string
 	Zone      *time.Location
-	On        bool // false: no address is configured, nothing is filed to it
+	On        bool     // false: no address is configured, or a schema is missing; nothing is filed to it
+	Missing   []string // the parts of its schemas that nobody supplied
 
 	Deadline   time.Duration // hard limit of one exchange
 	InFlight   int           // most messages on the wire at once, per process
@@ -59,6 +67,24 @@ type Profile struct {
 	Idempotent bool          // a second copy of a message has no second effect
 	Inquirable bool          // it can be asked about a message
 	Order      []string      // what orders its notices: version, issuedAt, rank
+	// Headers names its numbers that come in HTTP headers, of its answers and
+	// of its notices: our name of the number → the header.
+	Headers map[string]string
+}
+
+// longestCarried bounds a number in a header: longer ones are not what an
+// agency calls a message by.
+const longestCarried = 100
+
+// Carried reads the agency's numbers from the headers of an answer or notice.
+func (p Profile) Carried(header func(name string) string) map[string]string {
+	carried := map[string]string{}
+	for number, name := range p.Headers {
+		if value := strings.TrimSpace(header(name)); value != "" && len(value) <= longestCarried && utf8.ValidString(value) {
+			carried[number] = value
+		}
+	}
+	return carried
 }
 
 // Subject is a declaration on its way to one agency.
@@ -135,23 +161,71 @@ type Outcome struct {
 type Reading struct {
 	MessageID string            // ours, when the agency echoed it
 	Numbers   map[string]string // the agency's numbers by name
+	Carried   map[string]string // those that came beside the bytes, see [Profile.Carried]
 	IssuedAt  time.Time         // zero when the agency does not say
 	Version   int
 	Word      string // the agency's own status word
 	Decision  Decision
 	Rank      int
 	Reopens   bool // may move a filing out of a final decision
+	Opens     bool // counts only while nothing is decided
 	Text      Text // what the word means
 	Remark    string
 	Errors    []AgencyError
+	Duties    []Duty
+	Documents []DocumentWanted
 }
 
 // AgencyError is one complaint of an agency about a message.
 type AgencyError struct {
 	Code    string `json:"code"`
-	Text    string `json:"text"`
+	Text    string `json:"text" doc:"The agency's own words"`
+	Meaning Text   `json:"meaning,omitzero" doc:"What the code means, where the agency's folder knows"`
+	Chain   string `json:"chain,omitempty" doc:"How the agency itself points, such as 42A/67A/68A[1]/23A/112"`
 	XMLPath string `json:"xmlPath,omitempty"`
 	Pointer string `json:"pointer,omitempty"`
+}
+
+// Duty is one line of what an agency calculated. Numbers are decimal texts, as
+// the agency wrote them.
+type Duty struct {
+	Item         int       `json:"item,omitempty" doc:"The item it is for, by the agency's number; absent: the whole declaration"`
+	XMLPath      string    `json:"xmlPath,omitempty" doc:"That item in the agency's message"`
+	Pointer      string    `json:"pointer,omitempty" doc:"That item in the declaration"`
+	Type         string    `json:"type" doc:"The agency's code of the duty or tax"`
+	Regime       string    `json:"regime,omitempty" doc:"The regime or preference applied"`
+	BaseAmount   Amount    `json:"baseAmount,omitzero"`
+	BaseQuantity Quantity  `json:"baseQuantity,omitzero"`
+	Rate         string    `json:"rate,omitempty"`
+	Deducted     Amount    `json:"deducted,omitzero"`
+	Assessed     Amount    `json:"assessed,omitzero"`
+	Payable      Amount    `json:"payable,omitzero"`
+	Method       string    `json:"method,omitempty" doc:"The agency's code of the method of payment"`
+	Reference    string    `json:"reference,omitempty" doc:"To be given with the payment"`
+	Due          time.Time `json:"due,omitzero"`
+}
+
+// Amount is money.
+type Amount struct {
+	Value    string `json:"value"`
+	Currency string `json:"currency,omitempty"`
+}
+
+// Quantity is a measure or a count.
+type Quantity struct {
+	Value string `json:"value"`
+	Unit  string `json:"unit,omitempty"`
+}
+
+// DocumentWanted is a document, or an answer, that an agency asks for.
+type DocumentWanted struct {
+	Code    string    `json:"code,omitempty"`
+	Text    string    `json:"text,omitempty"`
+	Meaning Text      `json:"meaning,omitzero" doc:"What the code means, where the agency's folder knows"`
+	Limit   time.Time `json:"limit,omitzero" doc:"Until when"`
+	Chain   string    `json:"chain,omitempty" doc:"How the agency itself points at what it concerns"`
+	XMLPath string    `json:"xmlPath,omitempty"`
+	Pointer string    `json:"pointer,omitempty" doc:"What it concerns in the declaration"`
 }
 
 // Unreadable says why bytes are not a notice. The faults point into the XML.

@@ -21,10 +21,7 @@ func (g *Gateway) beyondForm(kind *Kind, tree map[string]any, told []Fault, now 
 		DeclarationID: g.ids.New("dec"), MessageID: g.ids.New("msg"), Kind: kind.Name, Tree: tree, AcceptedAt: now,
 	}
 	found := kind.checkCodes(tree, now.Format(time.DateOnly))
-	for _, agency := range g.agencies {
-		if !agency.Profile().On {
-			continue
-		}
+	for _, agency := range g.asked(now) {
 		// An agency that cannot judge what is left is asked again when the form holds.
 		if takes, err := agency.Takes(kind.Name, tree); err != nil || !takes {
 			continue

@@ -42,8 +42,8 @@ func (d *declarationColumns) add(f *file, status Overall, waiting WaitingFor) {
 }
 
 type filingColumns struct {
-	tenant, declaration, agency, decision, word, remark, numbers, errors []string
-	since                                                                []time.Time
+	tenant, declaration, agency, decision, word, remark, numbers, errors, duties, documents []string
+	since                                                                                   []time.Time
 }
 
 func (c *filingColumns) add(key declarationKey, filing *FilingStatus) error {
@@ -51,7 +51,15 @@ func (c *filingColumns) add(key declarationKey, filing *FilingStatus) error {
 	if err != nil {
 		return err
 	}
-	complaints, err := json.Marshal(listed(filing.Errors))
+	complaints, err := listed(filing.Errors)
+	if err != nil {
+		return err
+	}
+	duties, err := listed(filing.Duties)
+	if err != nil {
+		return err
+	}
+	documents, err := listed(filing.Documents)
 	if err != nil {
 		return err
 	}
@@ -63,16 +71,19 @@ func (c *filingColumns) add(key declarationKey, filing *FilingStatus) error {
 	c.word = append(c.word, filing.Word)
 	c.remark = append(c.remark, filing.Remark)
 	c.numbers = append(c.numbers, string(numbers))
-	c.errors = append(c.errors, string(complaints))
+	c.errors = append(c.errors, complaints)
+	c.duties = append(c.duties, duties)
+	c.documents = append(c.documents, documents)
 	return nil
 }
 
-// listed keeps an empty list from becoming JSON's null.
-func listed(complaints []AgencyError) []AgencyError {
-	if complaints == nil {
-		return []AgencyError{}
+// listed writes a list as JSON, an empty one as [].
+func listed[T any](list []T) (string, error) {
+	if list == nil {
+		return "[]", nil
 	}
-	return complaints
+	text, err := json.Marshal(list)
+	return string(text), err
 }
 
 type eventColumns struct {
@@ -108,7 +119,7 @@ func (n *numberColumns) add(key declarationKey, agency, name, value string) {
 func (c *changes) write(ctx context.Context, tx pgx.Tx) error {
 	var batch pgx.Batch
 	if f := &c.filings; len(f.tenant) > 0 {
-		batch.Queue(statement("update_filings"), f.tenant, f.declaration, f.agency, f.decision, f.since, f.word, f.remark, f.numbers, f.errors)
+		batch.Queue(statement("update_filings"), f.tenant, f.declaration, f.agency, f.decision, f.since, f.word, f.remark, f.numbers, f.errors, f.duties, f.documents)
 	}
 	if n := &c.numbers; len(n.tenant) > 0 {
 		batch.Queue(statement("insert_agency_numbers"), n.agency, n.name, n.value, n.tenant, n.declaration)

@@ -61,6 +61,20 @@ type Code struct {
 // Has tells whether the code stands in the list, whatever the day.
 func (l *CodeList) Has(code string) bool { return len(l.byCode[code]) > 0 }
 
+// On gives the entries valid on a day (an ISO 8601 date), all of them for "".
+func (l *CodeList) On(day string) []Code {
+	if day == "" {
+		return l.Entries
+	}
+	var valid []Code
+	for _, code := range l.Entries {
+		if code.validOn(day) {
+			valid = append(valid, code)
+		}
+	}
+	return valid
+}
+
 // check judges a value of the declaration on a day (an ISO 8601 date). The
 // fault has no pointer yet.
 func (l *CodeList) check(value, day string) (fault Fault, valid bool) {

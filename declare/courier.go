@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +16,11 @@ import (
 // A courier carries one agency's messages. Each agency has its own, with its
 // own cap on messages under way, so that a sick agency occupies nobody else.
 type courier struct {
-	g       *Gateway
-	agency  Agency
-	profile Profile
-	hint    chan struct{}
+	g        *Gateway
+	name     string
+	versions atomic.Pointer[[]Agency] // the latest day of validity first, never none
+	hint     chan struct{}
+	started  bool // guarded by the gateway's outside
 
 	mu       sync.Mutex
 	running  context.Context // nil before run and after its end
@@ -59,9 +61,19 @@ type taken struct {
 	probe             bool
 }
 
-func newCourier(g *Gateway, agency Agency) *courier {
-	return &courier{g: g, agency: agency, profile: agency.Profile(), hint: make(chan struct{}, 1), health: health{state: agencyConnected}}
+func newCourier(g *Gateway, versions ...Agency) *courier {
+	c := &courier{g: g, name: versions[0].Profile().Name, hint: make(chan struct{}, 1), health: health{state: agencyConnected}}
+	c.versions.Store(&versions)
+	return c
 }
+
+// agency is the one to speak to now: its version in force.
+func (c *courier) agency() Agency {
+	agency, _ := c.version(c.g.now())
+	return agency
+}
+
+func (c *courier) profile() Profile { return c.agency().Profile() }
 
 // wake tells the courier to look at its queue now. Losing a hint costs one
 // poll, nothing else.
@@ -82,7 +94,7 @@ func (c *courier) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		count, err := c.turn(ctx)
 		if err != nil && ctx.Err() == nil {
-			c.g.log.Error("queue not read", "agency", c.profile.Name, "error", err)
+			c.g.log.Error("queue not read", "agency", c.name, "error", err)
 		}
 		if count > 0 && err == nil && c.sawBacklog() {
 			continue
@@ -98,6 +110,9 @@ func (c *courier) run(ctx context.Context) {
 // turn starts as many messages as the agency's health and our cap allow and
 // says how many.
 func (c *courier) turn(ctx context.Context) (int, error) {
+	if !c.profile().On {
+		return 0, nil
+	}
 	now := c.g.now()
 	health, room := c.claimRoom(now)
 	if health.state != agencyConnected {
@@ -189,7 +204,7 @@ func (c *courier) claimRoom(now time.Time) (health, int) {
 // roomLocked tells how many more messages may be put on the wire. After an
 // outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
 func (c *courier) roomLocked(now time.Time) int {
-	most := c.profile.InFlight
+	most := c.profile().InFlight
 	if from := c.health.rampFrom; from != nil {
 		if steps := now.Sub(*from) / c.g.timing.RampStep; steps < 16 {
 			most = min(most, 1<<max(steps, 0))
@@ -204,13 +219,13 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 	if health.nextProbe == nil || now.Before(*health.nextProbe) {
 		return nil
 	}
-	claimed, err := c.g.ledger.claimProbe(ctx, c.profile.Name, c.g.name, now, now.Add(c.lease()))
+	claimed, err := c.g.ledger.claimProbe(ctx, c.name, c.g.name, now, now.Add(c.lease()))
 	if err != nil || !claimed {
 		return err
 	}
 	messages, err := c.takeOne(ctx, now)
 	if err != nil || len(messages) == 0 {
-		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(c.profile.Probe), health.reason)
+		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.profile().Probe), health.reason)
 	}
 	messages[0].probe = true
 	c.mu.Lock()
@@ -221,25 +236,25 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 	return nil
 }
 
-func (c *courier) lease() time.Duration { return c.profile.Deadline + c.g.timing.LeaseGrace }
+func (c *courier) lease() time.Duration { return c.profile().Deadline + c.g.timing.LeaseGrace }
 
 // take leases messages that are due, in the same write that records the
 // attempt: before a byte leaves.
 func (c *courier) take(ctx context.Context, most int, now time.Time) ([]taken, error) {
-	return c.takeBy(ctx, "take", c.profile.Name, most, now, now.Add(c.lease()))
+	return c.takeBy(ctx, "take", c.name, most, now, now.Add(c.lease()))
 }
 
 // takeOne leases the message to probe with: one that is unsure if there is
 // one, because asking about it has no effect, else the oldest.
 func (c *courier) takeOne(ctx context.Context, now time.Time) ([]taken, error) {
-	return c.takeBy(ctx, "take_probe", c.profile.Name, now, now.Add(c.lease()), now.Add(probeReach))
+	return c.takeBy(ctx, "take_probe", c.name, now, now.Add(c.lease()), now.Add(probeReach))
 }
 
 func (c *courier) takeBy(ctx context.Context, name string, arguments ...any) ([]taken, error) {
 	var messages []taken
-	err := c.g.ledger.one(ctx, AgencyScope(c.profile.Name), name, arguments, func(rows pgx.Rows) (err error) {
+	err := c.g.ledger.one(ctx, AgencyScope(c.name), name, arguments, func(rows pgx.Rows) (err error) {
 		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
-			t := taken{agency: c.profile.Name}
+			t := taken{agency: c.name}
 			err := row.Scan(&t.tenant, &t.id, &t.declarationKey.id, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
 			return t, err
 		})
@@ -269,21 +284,23 @@ func (c *courier) carry(ctx context.Context, t taken) {
 	ctx, cancel := context.WithTimeout(ctx, c.g.timing.Drain)
 	defer cancel()
 	if err := c.judgeHealth(ctx, t, outcome); err != nil {
-		c.g.log.Error("agency state not recorded", "agency", c.profile.Name, "error", err)
+		c.g.log.Error("agency state not recorded", "agency", c.name, "error", err)
 	}
 	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
-		c.g.log.Error("attempt not recorded", "agency", c.profile.Name, "message", t.id, "error", err)
+		c.g.log.Error("attempt not recorded", "agency", c.name, "message", t.id, "error", err)
 		return
 	}
 	if settlement.lost {
-		c.g.log.Warn("lease lost before the attempt was recorded", "agency", c.profile.Name, "message", t.id)
+		c.g.log.Warn("lease lost before the attempt was recorded", "agency", c.name, "message", t.id)
 	}
 }
 
 // exchange does what may be done with a message now and judges the outcome;
 // there is none when the agency was not spoken to.
 func (c *courier) exchange(ctx context.Context, t taken) (*settlement, *Outcome) {
-	ctx, cancel := context.WithTimeout(ctx, c.profile.Deadline)
+	agency := c.agency()
+	profile := agency.Profile()
+	ctx, cancel := context.WithTimeout(ctx, profile.Deadline)
 	defer cancel()
 	if digest := sha256.Sum256(t.body); !bytes.Equal(digest[:], t.digest) {
 		return c.setAside(t, ReasonDigest), nil
@@ -293,26 +310,26 @@ func (c *courier) exchange(ctx context.Context, t taken) (*settlement, *Outcome)
 		dispatch.FirstSentAt = *t.firstSent
 	}
 	if !t.asked {
-		outcome := c.agency.Send(ctx, dispatch)
+		outcome := agency.Send(ctx, dispatch)
 		return c.judge(t, outcome, false), &outcome
 	}
-	if c.profile.Inquirable {
-		outcome := c.agency.Inquire(ctx, dispatch)
+	if profile.Inquirable {
+		outcome := agency.Inquire(ctx, dispatch)
 		if outcome.Reason != ReasonUnknownToAgency {
 			return c.judge(t, outcome, true), &outcome
 		}
-		if t.denials++; t.denials < 2 && !c.profile.Idempotent {
+		if t.denials++; t.denials < 2 && !profile.Idempotent {
 			// A copy may still be on its way in: ask again after a deadline.
 			s := c.stillUnsure(t, outcome)
-			s.nextAt = c.g.now().UTC().Add(c.profile.Deadline)
+			s.nextAt = c.g.now().UTC().Add(profile.Deadline)
 			return s, &outcome
 		}
-	} else if !c.profile.Idempotent {
+	} else if !profile.Idempotent {
 		s := c.stillUnsure(t, Outcome{Reason: ReasonNoWayToAsk})
 		s.task, s.nextAt = true, c.g.now().AddDate(100, 0, 0)
 		return s, nil
 	}
-	outcome := c.agency.Send(ctx, dispatch)
+	outcome := agency.Send(ctx, dispatch)
 	return c.judge(t, outcome, t.denials == 0), &outcome
 }
 
@@ -379,20 +396,20 @@ func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) err
 		if !t.probe {
 			return nil
 		}
-		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now, ReasonNoWayToAsk)
+		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now, ReasonNoWayToAsk)
 	}
 	outcome := *spoken
 	switch {
 	case outcome.Denied:
-		c.g.log.Error("agency refuses our credential", "agency", c.profile.Name)
-		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(12*c.profile.Probe))
+		c.g.log.Error("agency refuses our credential", "agency", c.name)
+		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(12*c.profile().Probe))
 	case t.probe && (outcome.Verdict == VerdictAccepted || outcome.Verdict == VerdictRejected):
-		c.g.log.Info("agency is back", "agency", c.profile.Name)
-		return c.g.ledger.resumeAgency(ctx, c.profile.Name, c.g.name, now)
+		c.g.log.Info("agency is back", "agency", c.name)
+		return c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now)
 	case t.probe:
-		return c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, now.Add(max(c.profile.Probe, outcome.RetryAfter)), outcome.Reason)
+		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(max(c.profile().Probe, outcome.RetryAfter)), outcome.Reason)
 	case outcome.Tripped || outcome.Reason == ReasonBreakerOpen:
-		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(max(c.profile.Probe, outcome.RetryAfter)))
+		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(max(c.profile().Probe, outcome.RetryAfter)))
 	}
 	return nil
 }
@@ -403,11 +420,11 @@ func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcom
 		reason = ReasonTooManyFailures
 	}
 	if t.probe {
-		if err := c.g.ledger.probeFailed(ctx, c.profile.Name, c.g.name, nextProbe, reason); err != nil {
+		if err := c.g.ledger.probeFailed(ctx, c.name, c.g.name, nextProbe, reason); err != nil {
 			return err
 		}
 	}
-	if err := c.g.ledger.pauseAgency(ctx, c.profile.Name, state, reason, c.g.now().UTC(), nextProbe); err != nil {
+	if err := c.g.ledger.pauseAgency(ctx, c.name, state, reason, c.g.now().UTC(), nextProbe); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -429,7 +446,7 @@ func (c *courier) see(seen health) {
 	c.health = seen
 	c.mu.Unlock()
 	if before.state != agencyConnected && seen.state == agencyConnected {
-		c.agency.Resume()
+		c.agency().Resume()
 		c.wake()
 	}
 }

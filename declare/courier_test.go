@@ -53,11 +53,13 @@ func (a *authority) Resume() { a.resumed++ }
 
 func (a *authority) Read([]byte) (Reading, error) { return Reading{}, &Unreadable{Code: "notice.word"} }
 
+func (a *authority) Archive() []byte { return nil }
+
 func (a *authority) Locate(Subject, string) string { return "" }
 
 // newTestCourier makes a courier of a gateway without a ledger.
 func newTestCourier(a *authority) *courier {
-	a.profile.Name, a.profile.On = "port", true
+	a.profile.Name, a.profile.On, a.profile.Zone = "port", true, time.UTC
 	if a.profile.InFlight == 0 {
 		a.profile.InFlight = 8
 	}
@@ -539,7 +541,8 @@ func TestVerdicts(t *testing.T) {
 func TestHearOfAnUnknownAgency(t *testing.T) {
 	t.Parallel()
 	c := newTestCourier(&authority{})
-	if err := c.g.Hear(t.Context(), "nobody", []byte("<a/>")); !errors.Is(err, ErrMissing) {
+	c.g.roster.Store(&roster{})
+	if err := c.g.Hear(t.Context(), "nobody", []byte("<a/>"), func(string) string { return "" }); !errors.Is(err, ErrMissing) {
 		t.Errorf("%v", err)
 	}
 }

@@ -10,33 +10,81 @@ import (
 // deliver runs the couriers and the gateway's own upkeep until ctx ends, and
 // stops them in order: take nothing new, finish what is under way, record it.
 func (g *Gateway) deliver(ctx context.Context) error {
-	if err := g.ledger.registerAgencies(ctx, g.agencyNames(), g.now()); err != nil {
+	if err := g.begin(ctx); err != nil {
 		if ctx.Err() == nil {
 			return err
 		}
 		return nil // stopped before it began
 	}
 	recording := make(chan struct{})
-	var clerks, outside sync.WaitGroup
+	var clerks, upkeep sync.WaitGroup
 	lasting := context.WithoutCancel(ctx)
 	clerks.Go(func() { g.intake.run(lasting, recording) })
 	clerks.Go(func() { g.scribe.run(lasting, recording) })
 	if err := g.refreshHealth(ctx); err != nil {
 		g.log.Error("agency states not read", "error", err)
 	}
-	for _, courier := range g.couriers {
-		if courier.profile.On {
-			outside.Go(func() { courier.run(ctx) })
-		}
-	}
-	outside.Go(func() { g.every(ctx, g.timing.Poll, "agency states not read", g.refreshHealth) })
-	outside.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
-	outside.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
-	outside.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
-	outside.Wait()
+	g.outside.open(ctx)
+	g.startCouriers()
+	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "agency states not read", g.refreshHealth) })
+	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
+	upkeep.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
+	upkeep.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
+	upkeep.Wait()
+	g.outside.close()
 	close(recording)
 	clerks.Wait()
 	return nil
+}
+
+// begin makes the agencies that are known from the start known in the ledger.
+func (g *Gateway) begin(ctx context.Context) error {
+	g.replacing.Lock()
+	defer g.replacing.Unlock()
+	var agencies []Agency
+	for _, courier := range g.roster.Load().couriers {
+		agencies = append(agencies, *courier.versions.Load()...)
+	}
+	return g.register(ctx, agencies)
+}
+
+// outside is where couriers run: from open until close, which waits for them.
+type outside struct {
+	mu      sync.Mutex
+	running context.Context // nil while closed
+	away    sync.WaitGroup
+}
+
+func (o *outside) open(ctx context.Context) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = ctx
+}
+
+func (o *outside) close() {
+	o.mu.Lock()
+	o.running = nil
+	o.mu.Unlock()
+	o.away.Wait()
+}
+
+// start starts a courier that has something to do and does not run yet.
+func (o *outside) start(c *courier) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.running == nil || c.started || !c.profile().On {
+		return
+	}
+	c.started = true
+	ctx := o.running
+	o.away.Go(func() { c.run(ctx) })
+}
+
+// startCouriers starts the couriers of agencies that have come, or come on.
+func (g *Gateway) startCouriers() {
+	for _, courier := range g.roster.Load().couriers {
+		g.outside.start(courier)
+	}
 }
 
 // every does a piece of upkeep at an interval until ctx ends.
@@ -59,18 +107,10 @@ func (g *Gateway) makePartitions(ctx context.Context) error {
 	return g.ledger.MakePartitions(ctx, g.now())
 }
 
-func (g *Gateway) agencyNames() []string {
-	var names []string
-	for _, agency := range g.agencies {
-		names = append(names, agency.Profile().Name)
-	}
-	return names
-}
-
 func (g *Gateway) refreshHealth(ctx context.Context) error {
 	states, err := g.ledger.agencyStates(ctx, g.agencyNames())
 	for name, seen := range states {
-		g.couriers[name].see(seen)
+		g.courier(name).see(seen)
 	}
 	return err
 }
@@ -89,7 +129,7 @@ func (g *Gateway) sweep(ctx context.Context) error {
 		}
 	}
 	if len(touched) > 0 {
-		for _, courier := range g.couriers {
+		for _, courier := range g.roster.Load().couriers {
 			courier.wake()
 		}
 	}

@@ -48,8 +48,8 @@ func queueFilings(batch *pgx.Batch, tenants, ids []string, files map[declaration
 func readFilings(rows pgx.Rows, files map[declarationKey]*file) error {
 	var key declarationKey
 	var filing FilingStatus
-	_, err := pgx.ForEachRow(rows, []any{&key.tenant, &key.id, &filing.Agency, &filing.Decision, &filing.Since, &filing.Word, &filing.Remark,
-		&filing.AgencyNumbers, &filing.Errors}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&key.tenant, &key.id, &filing.Agency, &filing.AgencyVersion, &filing.Decision, &filing.Since, &filing.Word, &filing.Remark,
+		&filing.AgencyNumbers, &filing.Errors, &filing.Duties, &filing.Documents}, func() error {
 		files[key].filings = append(files[key].filings, filing)
 		filing = FilingStatus{}
 		return nil
@@ -59,12 +59,12 @@ func readFilings(rows pgx.Rows, files map[declarationKey]*file) error {
 
 func readDeliveries(rows pgx.Rows, files map[declarationKey]*file) error {
 	var key declarationKey
-	var agency, id, reason string
+	var agency, id, reason, folder string
 	var delivery Delivery
-	_, err := pgx.ForEachRow(rows, []any{&key.tenant, &key.id, &agency, &id, &delivery, &reason}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&key.tenant, &key.id, &agency, &id, &delivery, &reason, &folder}, func() error {
 		for i := range files[key].filings {
 			if filing := &files[key].filings[i]; filing.Agency == agency {
-				filing.MessageID, filing.Delivery, filing.Reason = id, delivery, reason
+				filing.MessageID, filing.Delivery, filing.Reason, filing.folder = id, delivery, reason, folder
 			}
 		}
 		return nil
@@ -78,7 +78,8 @@ func readNotices(rows pgx.Rows, files map[declarationKey]*file) error {
 	var notice heardNotice
 	var issuedAt *time.Time
 	_, err := pgx.ForEachRow(rows, []any{&key.tenant, &key.id, &agency, &notice.id, &notice.receivedAt, &notice.numbers, &issuedAt,
-		&notice.version, &notice.rank, &notice.word, &notice.decision, &notice.reopens, &notice.remark, &notice.errors}, func() error {
+		&notice.version, &notice.rank, &notice.word, &notice.decision, &notice.reopens, &notice.remark, &notice.errors,
+		&notice.opens, &notice.duties, &notice.documents}, func() error {
 		if issuedAt != nil {
 			notice.issuedAt = *issuedAt
 		}
@@ -116,14 +117,15 @@ func (g *Gateway) refold(c *changes, f *file, agencies []string, now time.Time) 
 
 // refoldFiling compares a filing with what its agency's notices amount to.
 func (g *Gateway) refoldFiling(c *changes, f *file, filing *FilingStatus, now time.Time) error {
-	courier, known := g.couriers[filing.Agency]
-	if !known {
+	courier := g.courier(filing.Agency)
+	if courier == nil {
 		return nil // its agency is not connected to this process: leave it alone
 	}
-	stand := fold(f.notices[filing.Agency], courier.profile.Order, f.status.ReceivedAt)
+	stand := fold(f.notices[filing.Agency], courier.agency().Profile().Order, f.status.ReceivedAt)
 	moved := stand.decision != filing.Decision || stand.word != filing.Word || stand.remark != filing.Remark ||
-		!slices.Equal(stand.errors, filing.Errors)
-	changed := moved || !stand.since.Equal(filing.Since)
+		!slices.Equal(stand.errors, filing.Errors) || !slices.Equal(stand.documents, filing.Documents)
+	calculated := !slices.Equal(stand.duties, filing.Duties)
+	changed := moved || calculated || !stand.since.Equal(filing.Since)
 	for name, value := range stand.numbers {
 		if filing.AgencyNumbers[name] != value {
 			changed = true
@@ -135,8 +137,17 @@ func (g *Gateway) refoldFiling(c *changes, f *file, filing *FilingStatus, now ti
 	}
 	filing.Decision, filing.Word, filing.Remark = stand.decision, stand.word, stand.remark
 	filing.Errors, filing.Since, filing.AgencyNumbers = stand.errors, stand.since, stand.numbers
-	if err := c.filings.add(f.key, filing); err != nil || !moved {
+	filing.Duties, filing.Documents = stand.duties, stand.documents
+	if err := c.filings.add(f.key, filing); err != nil {
 		return err
+	}
+	if calculated {
+		if err := g.tell(c, f, "filing.duties", filing.Agency, now, map[string]any{"duties": filing.Duties}); err != nil {
+			return err
+		}
+	}
+	if !moved {
+		return nil
 	}
 	return g.tell(c, f, "filing.decision", filing.Agency, now, map[string]any{
 		"decision": filing.Decision, "word": filing.Word, "remark": filing.Remark, "agencyNumbers": filing.AgencyNumbers})

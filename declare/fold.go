@@ -19,34 +19,45 @@ type heardNotice struct {
 	decision   Decision
 	reopens    bool
 	remark     string
+	opens      bool
 	errors     []AgencyError
+	duties     []Duty
+	documents  []DocumentWanted
 }
 
 // standing is what an agency's notices amount to.
 type standing struct {
-	decision Decision
-	word     string
-	remark   string
-	errors   []AgencyError
-	since    time.Time
-	numbers  map[string]string
+	decision  Decision
+	word      string
+	remark    string
+	errors    []AgencyError
+	documents []DocumentWanted
+	duties    []Duty
+	since     time.Time
+	numbers   map[string]string
 }
 
 // fold reads an agency's notices in the order its folder declares, whatever
 // order they arrived in: the last word counts, except that only a word that
-// reopens moves a filing out of a final decision. Numbers accumulate.
+// reopens moves a filing out of a final decision, and that one that opens
+// counts only where nothing was decided before. A word without a decision of
+// its own informs and moves nothing. Numbers accumulate; the duties are those
+// of the last notice that tells any.
 func fold(notices []heardNotice, order []string, acceptedAt time.Time) standing {
 	result := standing{decision: DecisionNone, since: acceptedAt, numbers: map[string]string{}}
 	for _, notice := range inOrder(notices, order) {
 		maps.Copy(result.numbers, notice.numbers)
-		if notice.decision == DecisionNone || result.decision.Final() && !notice.reopens {
+		if len(notice.duties) > 0 {
+			result.duties = notice.duties
+		}
+		if notice.decision == DecisionNone || result.decision.Final() && !notice.reopens || notice.opens && result.decision != DecisionNone {
 			continue
 		}
 		if notice.decision != result.decision {
 			result.since = notice.receivedAt
 		}
 		result.decision, result.word, result.remark = notice.decision, notice.word, notice.remark
-		result.errors = notice.errors
+		result.errors, result.documents = notice.errors, notice.documents
 	}
 	return result
 }

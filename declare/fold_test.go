@@ -1,9 +1,11 @@
 package declare
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +28,12 @@ var foldWords = []heardNotice{
 	{word: "go", decision: DecisionReleased, rank: 60},
 	{word: "end", decision: DecisionClosed, rank: 90},
 	{word: "undone", decision: DecisionCancelled, rank: 92, reopens: true},
+	{word: "registered", decision: DecisionReceived, rank: 10, opens: true},
 }
+
+// drawnWords are those without a word that opens: a late older notice may
+// well leave nothing to open.
+var drawnWords = foldWords[:len(foldWords)-1]
 
 var foldOrders = [][]string{
 	{"version", "issuedAt", "rank"}, {"version", "rank"}, {"version"},
@@ -57,7 +64,7 @@ func arrived(notices []heardNotice) []heardNotice {
 // that many of them tie.
 func drawHeard(t *rapid.T) []heardNotice {
 	one := rapid.Custom(func(t *rapid.T) heardNotice {
-		notice := rapid.SampledFrom(foldWords).Draw(t, "word")
+		notice := rapid.SampledFrom(drawnWords).Draw(t, "word")
 		notice.version = rapid.IntRange(0, 2).Draw(t, "version")
 		if minute := rapid.IntRange(-1, 2).Draw(t, "issued"); minute >= 0 {
 			notice.issuedAt = foldStart.Add(time.Duration(minute) * time.Minute)
@@ -238,6 +245,9 @@ func TestFoldInDeclaredOrder(t *testing.T) {
 		"final":                       {[]string{"version"}, []heardNotice{said("returned", 1, 0), said("go", 2, 0)}, "returned", 0},
 		"a final word that came late": {[]string{"version"}, []heardNotice{said("go", 2, 0), said("returned", 1, 0)}, "returned", 1},
 		"reopened":                    {[]string{"version"}, []heardNotice{said("end", 1, 0), said("again", 2, 0), said("go", 3, 0)}, "go", 2},
+		"registered":                  {[]string{"version"}, []heardNotice{said("registered", 1, 0)}, "registered", 0},
+		"registered before":           {[]string{"version"}, []heardNotice{said("registered", 1, 0), said("taken", 2, 0)}, "taken", 1},
+		"registered, decided already": {[]string{"version"}, []heardNotice{said("taken", 1, 0), said("registered", 2, 0)}, "taken", 0},
 		"reopened before its end":     {[]string{"version"}, []heardNotice{said("again", 1, 0), said("end", 2, 0)}, "end", 1},
 		"one end after another":       {[]string{"version"}, []heardNotice{said("end", 1, 0), said("undone", 2, 0)}, "undone", 1},
 	} {
@@ -270,5 +280,50 @@ func TestFoldKeepsRemarkAndErrorsOfTheDecidingNotice(t *testing.T) {
 	}
 	if !reflect.DeepEqual(stand, want) {
 		t.Errorf("%+v, not %+v", stand, want)
+	}
+}
+
+// A notice that only informs moves no decision, but what it tells of duties
+// counts; documents are wanted as long as the decision that wants them stands.
+func TestFoldKeepsDutiesAndDropsDocumentsNoLongerWanted(t *testing.T) {
+	t.Parallel()
+	papers, first, second := heardOf("papers"), heardOf("noted"), heardOf("noted")
+	papers.documents = []DocumentWanted{{Code: "D1", Limit: foldStart.Add(time.Hour)}, {Code: "D2", Limit: foldStart.Add(time.Minute)}}
+	first.duties, first.version = []Duty{{Item: 1, Payable: Amount{"5.00", "GBP"}}}, 1
+	second.duties, second.version = []Duty{{Item: 1, Payable: Amount{"7.00", "GBP"}}}, 2
+	stand := fold(arrived([]heardNotice{second, papers, first}), []string{"version"}, foldStart)
+	if stand.decision != DecisionDocumentsRequired || !reflect.DeepEqual(stand.documents, papers.documents) || !reflect.DeepEqual(stand.duties, second.duties) {
+		t.Errorf("%+v", stand)
+	}
+	status, waiting := overall([]FilingStatus{{Agency: "a", Delivery: DeliveryDelivered, Decision: stand.decision, Documents: stand.documents}}, foldStart)
+	if status != OverallActionNeeded || !waiting.Until.Equal(foldStart.Add(time.Minute)) {
+		t.Errorf("%s, %+v", status, waiting)
+	}
+	released := heardOf("go")
+	released.version = 3
+	stand = fold(arrived([]heardNotice{released, second, papers, first}), []string{"version"}, foldStart)
+	if stand.documents != nil || !reflect.DeepEqual(stand.duties, second.duties) {
+		t.Errorf("%+v", stand)
+	}
+}
+
+// An answer may say nothing but its number: then two of them are two.
+func TestNoticesDifferByWhatCameBesideThem(t *testing.T) {
+	t.Parallel()
+	profile := Profile{Headers: map[string]string{"conversation": "X-Conversation"}}
+	heardWith := func(value string) *heard {
+		return &heard{reading: Reading{Carried: profile.Carried(func(name string) string {
+			if name != "X-Conversation" {
+				t.Errorf("asked for %s", name)
+			}
+			return value
+		})}}
+	}
+	one, other, none := heardWith("1"), heardWith("2"), heardWith(strings.Repeat("9", longestCarried+1))
+	if bytes.Equal(one.digest(), other.digest()) || bytes.Equal(one.digest(), none.digest()) || !bytes.Equal(one.digest(), heardWith(" 1 ").digest()) {
+		t.Error("the digest does not tell them apart")
+	}
+	if len(none.reading.Carried) != 0 {
+		t.Errorf("carried %v", none.reading.Carried)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,18 +13,20 @@ import (
 // Gateway is the product: one declaration in, every agency informed, one
 // answer back. Make one with [New]; it works while [Gateway.Deliver] runs.
 type Gateway struct {
-	kinds    map[string]*Kind
-	agencies []Agency
-	ledger   *Ledger
-	ids      *IDs
-	now      func() time.Time
-	timing   Timing
-	log      *slog.Logger
+	kinds  map[string]*Kind
+	ledger *Ledger
+	ids    *IDs
+	now    func() time.Time
+	timing Timing
+	log    *slog.Logger
 
-	name     string // of this process, among those that share the ledger
-	intake   *grouper[*acceptance]
-	scribe   *grouper[fact]
-	couriers map[string]*courier
+	name      string // of this process, among those that share the ledger
+	intake    *grouper[*acceptance]
+	scribe    *grouper[fact]
+	roster    atomic.Pointer[roster]
+	replacing sync.Mutex // one roster after the other
+	shelf     shelf
+	outside   outside
 	// unmatched: a notice came that nothing here answers yet.
 	unmatched atomic.Bool
 }
@@ -60,17 +63,16 @@ var (
 	ErrAgencyOff = errors.New("declare: the agency is off")
 )
 
-// New makes a gateway. Randomness for jitter and identifiers comes with ids.
-func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, ids *IDs, now func() time.Time, timing Timing, log *slog.Logger) *Gateway {
+// New makes a gateway; of an agency there may be several versions, see
+// [Gateway.Replace]. Randomness for jitter and identifiers comes with ids.
+func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reopener, ids *IDs, now func() time.Time, timing Timing, log *slog.Logger) *Gateway {
 	g := &Gateway{
-		kinds: kinds, agencies: agencies, ledger: ledger, ids: ids, now: now, timing: timing, log: log,
-		name: ids.New("gtw"), couriers: make(map[string]*courier),
+		kinds: kinds, ledger: ledger, ids: ids, now: now, timing: timing, log: log,
+		name: ids.New("gtw"), shelf: shelf{reopen: reopen},
 	}
 	g.intake = newGrouper(timing.Group, timing.Linger, g.writeTogether)
 	g.scribe = newGrouper(timing.Group, 0, g.recordTogether)
-	for _, agency := range agencies {
-		g.couriers[agency.Profile().Name] = newCourier(g, agency)
-	}
+	g.roster.Store(g.enroll(&roster{}, agencies, nil))
 	return g
 }
 
@@ -130,13 +132,18 @@ func (g *Gateway) Deliver(ctx context.Context) error {
 // with [*Unreadable] because the bytes are not a notice of this agency, the
 // notice is on disk; what it means for a declaration is recorded with it when
 // it can be matched, and later when it cannot yet. A copy of an earlier notice
-// is answered like the first.
-func (g *Gateway) Hear(ctx context.Context, agency string, body []byte) error {
-	courier, known := g.couriers[agency]
-	if !known {
+// is answered like the first. header gives what came beside the body: some
+// agencies name the message only there, see [Profile.Headers].
+func (g *Gateway) Hear(ctx context.Context, agency string, body []byte, header func(name string) string) error {
+	courier := g.courier(agency)
+	if courier == nil {
 		return ErrMissing
 	}
-	return g.hear(ctx, courier.agency, body)
+	profile := courier.profile()
+	if len(profile.Missing) > 0 {
+		return ErrAgencyOff // without its schemas nothing it says can be read
+	}
+	return g.hear(ctx, courier.agency(), body, header)
 }
 
 // Status tells what is known of a tenant's declaration; [ErrMissing] when
@@ -148,7 +155,7 @@ func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error)
 	}
 	for i := range status.Filings {
 		filing := &status.Filings[i]
-		if courier := g.couriers[filing.Agency]; courier != nil && filing.Delivery == DeliveryQueued && filing.Reason == "" && courier.held() {
+		if courier := g.courier(filing.Agency); courier != nil && filing.Delivery == DeliveryQueued && filing.Reason == "" && courier.held() {
 			filing.Reason = ReasonAgencyUnavailable
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,10 +30,11 @@ type heard struct {
 	body       []byte
 	unreadable string // why it could not be read, as a code
 	reading    Reading
+	sum        []byte // its digest, once it is about to be stored
 }
 
 // hear reads a notice and has it recorded.
-func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte) error {
+func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte, header func(name string) string) error {
 	notice := &heard{
 		id: g.ids.New("ntc"), receivedAt: g.now().UTC().Truncate(time.Millisecond),
 		agency: agency.Profile().Name, source: "notice", body: body,
@@ -46,6 +48,7 @@ func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte) error {
 		return err
 	}
 	notice.reading = reading
+	notice.reading.Carried = agency.Profile().Carried(header)
 	if err := g.scribe.do(ctx, fact{notice: notice}); err != nil {
 		return err
 	}
@@ -55,9 +58,15 @@ func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte) error {
 	return nil
 }
 
-func digestOf(body []byte) []byte {
-	digest := sha256.Sum256(body)
-	return digest[:]
+// digest tells notices apart: by their bytes and by the numbers that came
+// beside them, because an answer may say nothing but its number.
+func (n *heard) digest() []byte {
+	sum := sha256.New()
+	sum.Write(n.body)
+	for _, name := range slices.Sorted(maps.Keys(n.reading.Carried)) {
+		sum.Write([]byte("\x00" + name + "=" + n.reading.Carried[name]))
+	}
+	return sum.Sum(nil)
 }
 
 // keep stores a notice that could not be applied, for the sweep to match.
@@ -75,13 +84,13 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 	var c noticeColumns
 	byID := map[string]*heard{}
 	for _, n := range notices {
-		byID[n.id] = n
+		byID[n.id], n.sum = n, n.digest()
 	}
 	notices = slices.SortedFunc(slices.Values(notices), func(a, b *heard) int {
-		return cmp.Or(strings.Compare(a.agency, b.agency), bytes.Compare(a.body, b.body))
+		return cmp.Or(strings.Compare(a.agency, b.agency), bytes.Compare(a.sum, b.sum))
 	})
 	for i, n := range notices {
-		if i > 0 && n.agency == notices[i-1].agency && bytes.Equal(n.body, notices[i-1].body) {
+		if i > 0 && n.agency == notices[i-1].agency && bytes.Equal(n.sum, notices[i-1].sum) {
 			continue
 		}
 		if err := c.add(n); err != nil {
@@ -89,7 +98,7 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 		}
 	}
 	rows, err := tx.Query(ctx, statement("insert_notices"), c.id, c.receivedAt, c.agency, c.source, c.digest, c.body, c.unreadable, c.message, c.numbers,
-		c.issuedAt, c.version, c.rank, c.word, c.decision, c.reopens, c.remark, c.errors)
+		c.issuedAt, c.version, c.rank, c.word, c.decision, c.reopens, c.remark, c.errors, c.opens, c.duties, c.documents)
 	if err != nil {
 		return err
 	}
@@ -116,24 +125,31 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 
 // noticeColumns gathers notices column by column for unnest.
 type noticeColumns struct {
-	id, agency, source, unreadable, message, numbers, word, decision, remark, errors []string
-	receivedAt                                                                       []time.Time
-	issuedAt                                                                         []*time.Time
-	digest, body                                                                     [][]byte
-	version, rank                                                                    []int32
-	reopens                                                                          []bool
+	id, agency, source, unreadable, message, numbers, word, decision, remark, errors, duties, documents []string
+	receivedAt                                                                                          []time.Time
+	issuedAt                                                                                            []*time.Time
+	digest, body                                                                                        [][]byte
+	version, rank                                                                                       []int32
+	reopens, opens                                                                                      []bool
 }
 
 func (c *noticeColumns) add(n *heard) error {
-	numbers := n.reading.Numbers
-	if numbers == nil {
-		numbers = map[string]string{}
-	}
+	numbers := map[string]string{}
+	maps.Copy(numbers, n.reading.Numbers)
+	maps.Copy(numbers, n.reading.Carried)
 	numbersText, err := json.Marshal(numbers)
 	if err != nil {
 		return err
 	}
-	errorsText, err := json.Marshal(listed(n.reading.Errors))
+	complaints, err := listed(n.reading.Errors)
+	if err != nil {
+		return err
+	}
+	duties, err := listed(n.reading.Duties)
+	if err != nil {
+		return err
+	}
+	documents, err := listed(n.reading.Documents)
 	if err != nil {
 		return err
 	}
@@ -141,7 +157,7 @@ func (c *noticeColumns) add(n *heard) error {
 	c.receivedAt = append(c.receivedAt, n.receivedAt)
 	c.agency = append(c.agency, n.agency)
 	c.source = append(c.source, n.source)
-	c.digest = append(c.digest, digestOf(n.body))
+	c.digest = append(c.digest, n.sum)
 	c.body = append(c.body, n.body)
 	c.unreadable = append(c.unreadable, n.unreadable)
 	c.message = append(c.message, n.reading.MessageID)
@@ -153,7 +169,10 @@ func (c *noticeColumns) add(n *heard) error {
 	c.decision = append(c.decision, string(cmp.Or(n.reading.Decision, DecisionNone)))
 	c.reopens = append(c.reopens, n.reading.Reopens)
 	c.remark = append(c.remark, n.reading.Remark)
-	c.errors = append(c.errors, string(errorsText))
+	c.errors = append(c.errors, complaints)
+	c.opens = append(c.opens, n.reading.Opens)
+	c.duties = append(c.duties, duties)
+	c.documents = append(c.documents, documents)
 	return nil
 }
 

@@ -33,8 +33,10 @@ type SentMessage struct {
 
 // AgencyHealth is an agency as the gateway sees it now.
 type AgencyHealth struct {
-	Profile   Profile
-	State     string // connected, paused, denied; off when it has no address
+	Profile   Profile  // of the version in force, or of the first that will be
+	Next      *Profile // the version that takes over, when one waits for its day
+	Refused   *RefusedFolder
+	State     string // connected, paused, denied; off while nothing is filed to it
 	Since     time.Time
 	Reason    string
 	NextProbe *time.Time
@@ -70,6 +72,11 @@ func (l *Ledger) find(ctx context.Context, tenant string, ids []string) (found [
 		}
 		for _, f := range order {
 			f.status.Filings = f.filings
+			for _, filing := range f.filings {
+				if w := &f.status.WaitingFor; w.Who == WhoTrader && w.Agency == filing.Agency {
+					w.Until = filing.limit()
+				}
+			}
 			found = append(found, f.status.inUTC())
 		}
 		return nil
@@ -185,9 +192,14 @@ func (g *Gateway) Events(ctx context.Context, tenant, id string) (events []Event
 
 // Agencies tells who is connected and how each is doing.
 func (g *Gateway) Agencies(ctx context.Context) ([]AgencyHealth, error) {
+	r := g.roster.Load()
+	names := map[string]bool{}
+	for _, name := range r.names {
+		names[name] = true
+	}
 	known := map[string]AgencyHealth{}
 	err := g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("agency_queues"), g.agencyNames())
+		rows, err := tx.Query(ctx, statement("agency_queues"), r.names)
 		if err != nil {
 			return err
 		}
@@ -202,45 +214,104 @@ func (g *Gateway) Agencies(ctx context.Context) ([]AgencyHealth, error) {
 		})
 		return err
 	})
-	var all []AgencyHealth
-	for _, agency := range g.agencies {
-		h := known[agency.Profile().Name]
-		h.Profile = agency.Profile()
-		if !h.Profile.On {
-			h.State = "off"
-		}
-		all = append(all, h)
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	now := g.now()
+	for name := range r.refused {
+		names[name] = true
+	}
+	var all []AgencyHealth
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		all = append(all, r.describe(name, known[name], now))
+	}
+	return all, nil
 }
 
-// locateErrors turns the agencies' own error paths into pointers into what
-// the enterprise wrote.
+// Why nothing is filed to an agency.
+const (
+	ReasonNoAddress      = "noAddress"
+	ReasonSchemasMissing = "schemasMissing"
+	ReasonNotYetValid    = "notYetValid"
+	ReasonFolderRefused  = "folderRefused"
+)
+
+// describe completes what the ledger knows of an agency by what is known here.
+func (r *roster) describe(name string, h AgencyHealth, now time.Time) AgencyHealth {
+	if refused, is := r.refused[name]; is {
+		h.Refused = &refused
+	}
+	courier := r.couriers[name]
+	if courier == nil {
+		h.Profile.Name, h.State, h.Reason = name, "off", ReasonFolderRefused
+		return h
+	}
+	agency, inForce := courier.version(now)
+	h.Profile, h.Next = agency.Profile(), courier.next(now)
+	switch {
+	case len(h.Profile.Missing) > 0:
+		h.State, h.Reason = "off", ReasonSchemasMissing
+	case !h.Profile.On:
+		h.State, h.Reason = "off", ReasonNoAddress
+	case !inForce:
+		h.State, h.Reason = "off", ReasonNotYetValid
+	}
+	return h
+}
+
+// locateErrors turns the agencies' own paths, of errors, duties and documents,
+// into pointers into what the enterprise wrote.
 func (g *Gateway) locateErrors(ctx context.Context, tenant string, status *Status) error {
 	var tree map[string]any
 	for i := range status.Filings {
 		filing := &status.Filings[i]
-		for j := range filing.Errors {
-			complaint := &filing.Errors[j]
-			courier := g.couriers[filing.Agency]
-			if complaint.XMLPath == "" || courier == nil {
-				continue
-			}
-			if tree == nil {
-				body, err := g.Declaration(ctx, tenant, status.ID)
-				if err != nil {
-					return err
-				}
-				value, _ := ParseJSON(body, MostBytes) // it was read without faults when it was accepted
-				if tree, _ = value.(map[string]any); tree == nil {
-					return errors.New("declare: a stored declaration cannot be read")
-				}
-			}
-			complaint.Pointer = courier.agency.Locate(Subject{
-				DeclarationID: status.ID, MessageID: filing.MessageID, Reference: status.Reference,
-				Kind: status.Kind, Tree: tree, AcceptedAt: status.ReceivedAt,
-			}, complaint.XMLPath)
+		courier := g.courier(filing.Agency)
+		if courier == nil || !filing.points() {
+			continue
 		}
+		if tree == nil {
+			body, err := g.Declaration(ctx, tenant, status.ID)
+			if err != nil {
+				return err
+			}
+			value, _ := ParseJSON(body, MostBytes) // it was read without faults when it was accepted
+			if tree, _ = value.(map[string]any); tree == nil {
+				return errors.New("declare: a stored declaration cannot be read")
+			}
+		}
+		agency := g.acceptedUnder(ctx, courier, filing.folder)
+		subject := Subject{
+			DeclarationID: status.ID, MessageID: filing.MessageID, Reference: status.Reference,
+			Kind: status.Kind, Tree: tree, AcceptedAt: status.ReceivedAt,
+		}
+		filing.point(func(xmlPath string) string { return agency.Locate(subject, xmlPath) })
 	}
 	return nil
+}
+
+// points tells whether anything an agency said leads into its message.
+func (f *FilingStatus) points() bool {
+	return slices.ContainsFunc(f.Errors, func(e AgencyError) bool { return e.XMLPath != "" }) ||
+		slices.ContainsFunc(f.Duties, func(d Duty) bool { return d.XMLPath != "" }) ||
+		slices.ContainsFunc(f.Documents, func(d DocumentWanted) bool { return d.XMLPath != "" })
+}
+
+// point fills in the pointers, asking once for each path.
+func (f *FilingStatus) point(locate func(xmlPath string) string) {
+	known := map[string]string{"": ""}
+	at := func(xmlPath string) string {
+		if _, asked := known[xmlPath]; !asked {
+			known[xmlPath] = locate(xmlPath)
+		}
+		return known[xmlPath]
+	}
+	for i := range f.Errors {
+		f.Errors[i].Pointer = at(f.Errors[i].XMLPath)
+	}
+	for i := range f.Duties {
+		f.Duties[i].Pointer = at(f.Duties[i].XMLPath)
+	}
+	for i := range f.Documents {
+		f.Documents[i].Pointer = at(f.Documents[i].XMLPath)
+	}
 }

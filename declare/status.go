@@ -17,6 +17,7 @@ type Status struct {
 // FilingStatus is a declaration before one agency.
 type FilingStatus struct {
 	Agency        string            `json:"agency"`
+	AgencyVersion string            `json:"agencyVersion,omitempty"` // of the agency's folder, at acceptance
 	MessageID     string            `json:"messageId"`
 	Delivery      Delivery          `json:"delivery"`
 	Reason        string            `json:"reason,omitempty"` // why delivery stands where it stands
@@ -26,7 +27,11 @@ type FilingStatus struct {
 	AgencyNumbers map[string]string `json:"agencyNumbers"`
 	Since         time.Time         `json:"since"`
 	Errors        []AgencyError     `json:"errors,omitempty"`
+	Documents     []DocumentWanted  `json:"documents,omitempty" doc:"What the agency waits for the trader to hand in"`
+	Duties        []Duty            `json:"duties,omitempty" doc:"What the agency calculated last"`
 	Queue         *Queue            `json:"queue,omitempty"`
+
+	folder string // digest of the folder that made the message
 }
 
 // Queue is a message's place while it cannot be sent yet.
@@ -70,6 +75,17 @@ func need(f FilingStatus) (attention, string) {
 	return undecided, string(f.Decision)
 }
 
+// limit is the earliest limit of the documents the agency waits for.
+func (f *FilingStatus) limit() time.Time {
+	var earliest time.Time
+	for _, document := range f.Documents {
+		if limit := document.Limit; !limit.IsZero() && (earliest.IsZero() || limit.Before(earliest)) {
+			earliest = limit
+		}
+	}
+	return earliest
+}
+
 // overall folds a declaration's filings into its one status and says whose
 // move it is. It is a pure function: the same filings give the same answer.
 func overall(filings []FilingStatus, now time.Time) (Overall, WaitingFor) {
@@ -88,7 +104,7 @@ func overall(filings []FilingStatus, now time.Time) (Overall, WaitingFor) {
 		waiting.Who = WhoTrader
 		return OverallRejected, waiting
 	case wanted:
-		waiting.Who = WhoTrader
+		waiting.Who, waiting.Until = WhoTrader, filings[at].limit()
 		return OverallActionNeeded, waiting
 	case held:
 		waiting.Who = WhoAgency

@@ -200,7 +200,7 @@ func TestOverallIsIndependentOfTheOrderOfFilings(t *testing.T) {
 			return
 		}
 		named := neediest(shuffled)
-		if want := (WaitingFor{got.Who, named.Agency, named.Since, expected(named).why}); got != want {
+		if want := (WaitingFor{Who: got.Who, Agency: named.Agency, Since: named.Since, Why: expected(named).why}); got != want {
 			t.Fatalf("waits for %+v, not for %+v", got, want)
 		}
 	})

@@ -31,8 +31,8 @@ type ExaminedMessage struct {
 // prepared is an agency's draft with the ids its message will have.
 type prepared struct {
 	Draft
-	agency, version, messageID string
-	leaseUntil                 *time.Time // set when it will be sent right after the commit
+	agency, version, folder, messageID string
+	leaseUntil                         *time.Time // set when it will be sent right after the commit
 }
 
 // acceptance is a declaration about to be written down.
@@ -130,11 +130,7 @@ func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepar
 	if subject.Tree == nil {
 		return nil, nil, nil, nil
 	}
-	for _, agency := range g.agencies {
-		profile := agency.Profile()
-		if !profile.On {
-			continue
-		}
+	for _, agency := range g.asked(subject.AcceptedAt) {
 		takes, err := agency.Takes(subject.Kind, subject.Tree)
 		if err != nil {
 			return nil, nil, nil, err
@@ -148,10 +144,12 @@ func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepar
 			return nil, nil, nil, err
 		}
 		faults = append(faults, found...)
+		profile := agency.Profile()
 		if len(Refusals(found)) == 0 {
-			drafts = append(drafts, prepared{Draft: draft, agency: profile.Name, version: profile.Version, messageID: subject.MessageID})
+			drafts = append(drafts, prepared{
+				Draft: draft, agency: profile.Name, version: profile.Version, folder: profile.Digest, messageID: subject.MessageID})
 		}
-		concerned = append(concerned, g.couriers[profile.Name])
+		concerned = append(concerned, g.courier(profile.Name))
 	}
 	if len(concerned) == 0 {
 		faults = append(faults, Fault{Code: "agency.none", Pointer: "", Text: Text{
@@ -190,7 +188,7 @@ func firstStatus(subject Subject, drafts []prepared) Status {
 	}
 	for _, draft := range drafts {
 		status.Filings = append(status.Filings, FilingStatus{
-			Agency: draft.agency, MessageID: draft.messageID, Delivery: DeliveryQueued,
+			Agency: draft.agency, AgencyVersion: draft.version, MessageID: draft.messageID, Delivery: DeliveryQueued,
 			Decision: DecisionNone, AgencyNumbers: map[string]string{}, Since: subject.AcceptedAt,
 		})
 	}

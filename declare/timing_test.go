@@ -29,7 +29,7 @@ func TestDefaultTiming(t *testing.T) {
 func TestLeaseOutlivesTheDeadline(t *testing.T) {
 	t.Parallel()
 	for deadline, want := range map[time.Duration]time.Duration{10 * time.Second: 15 * time.Second, 25 * time.Second: 30 * time.Second} {
-		c := &courier{g: &Gateway{timing: DefaultTiming()}, profile: Profile{Deadline: deadline}}
+		c := newCourier(&Gateway{timing: DefaultTiming(), now: time.Now}, &authority{profile: Profile{Deadline: deadline, Zone: time.UTC}})
 		if got := c.lease(); got != want {
 			t.Errorf("a deadline of %s makes a lease of %s", deadline, got)
 		}

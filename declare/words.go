@@ -83,6 +83,8 @@ type WaitingFor struct {
 	Agency string    `json:"agency,omitempty"`
 	Since  time.Time `json:"since"`
 	Why    string    `json:"why"`
+	// Until is the earliest limit of the documents wanted.
+	Until time.Time `json:"until,omitzero" doc:"The earliest limit an agency set for what it waits for"`
 }
 
 // Verdict is what one attempt to send a message came to.

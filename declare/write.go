@@ -38,7 +38,7 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 	now := g.now().UTC().Truncate(time.Millisecond)
 	for _, e := range entries {
 		for i := range e.drafts {
-			courier := g.couriers[e.drafts[i].agency]
+			courier := g.courier(e.drafts[i].agency)
 			e.drafts[i].leaseUntil = nil
 			if courier.reserve(now) {
 				until := now.Add(courier.lease())
@@ -52,7 +52,7 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 			if draft.leaseUntil == nil {
 				continue
 			}
-			courier := g.couriers[draft.agency]
+			courier := g.courier(draft.agency)
 			if err != nil {
 				courier.release()
 				continue
@@ -112,10 +112,10 @@ type columns struct {
 		eventID                                                                  []string
 	}
 	messages struct {
-		tenant, declaration, agency, version, id, schemaDigest []string
-		digest, body                                           [][]byte
-		at                                                     []time.Time
-		leaseUntil                                             []*time.Time
+		tenant, declaration, agency, version, id, schemaDigest, folder []string
+		digest, body                                                   [][]byte
+		at                                                             []time.Time
+		leaseUntil                                                     []*time.Time
 	}
 	keys struct{ tenant, value, name, declaration []string }
 }
@@ -145,6 +145,7 @@ func (c *columns) add(e *acceptance) {
 		m.version = append(m.version, draft.version)
 		m.id = append(m.id, draft.messageID)
 		m.schemaDigest = append(m.schemaDigest, draft.Body.SchemaDigest())
+		m.folder = append(m.folder, draft.folder)
 		m.digest = append(m.digest, digest[:])
 		m.body = append(m.body, draft.Body.Bytes())
 		m.at = append(m.at, s.ReceivedAt)
@@ -176,7 +177,7 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Tim
 		batch.Queue(statement("insert_declarations"), d.tenant, d.id, d.kind, d.reference, d.status, d.who, d.waitingAgency, d.waitingWhy, d.receivedAt)
 		batch.Queue(statement("insert_declaration_bodies"), d.tenant, d.id, d.receivedAt, d.digest, d.body)
 		batch.Queue(statement("insert_filings"), m.tenant, m.declaration, m.agency, m.version, m.at)
-		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.digest, m.at, m.leaseUntil, now)
+		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.folder, m.digest, m.at, m.leaseUntil, now)
 		batch.Queue(statement("insert_message_bodies"), m.tenant, m.id, m.agency, m.at, m.body)
 		batch.Queue(statement("insert_search_keys"), k.tenant, k.value, k.name, k.declaration)
 		batch.Queue(statement("insert_first_events"), d.tenant, d.id, d.eventID, d.receivedAt)

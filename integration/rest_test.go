@@ -81,7 +81,7 @@ func newRESTWindow(t *testing.T, ledger *declare.Ledger) *restWindow {
 	}
 	kinds, err := restKinds()
 	must(t, err)
-	gateway := declare.New(ledger, kinds, agencies, newIDs(), sampleTime(), declare.DefaultTiming(), quiet(t))
+	gateway := declare.New(ledger, kinds, agencies, nil, newIDs(), sampleTime(), declare.DefaultTiming(), quiet(t))
 	w.deliver(t, gateway)
 	w.server = httptest.NewServer(api.New(api.Options{
 		Gateway: gateway, Accounts: accounts, Kinds: kinds, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
@@ -130,7 +130,7 @@ func (d *restDocument) holds(t *testing.T, method, at string, given answer) {
 			t.Errorf("%s %s: %d is not documented", method, path, given.status)
 			return
 		}
-		media := given.header.Get("Content-Type")
+		media, _, _ := strings.Cut(given.header.Get("Content-Type"), ";")
 		all, _ := response["content"].(map[string]any) // nil where there is no body
 		content, known := all[media].(map[string]any)
 		if !known && len(given.body) > 0 {
@@ -500,7 +500,11 @@ func TestAgenciesAndKindsOverREST(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	for i, agency := range all {
-		if agency.Name != w.agencies[i] || !agency.On || agency.State == "off" || agency.Version == "" || len(agency.Kinds) == 0 || agency.Titles == nil || agency.Titles.Chinese == agency.Titles.English {
+		off := len(agency.Missing) > 0 // an agency whose schemas are others'
+		if agency.Name != w.agencies[i] || agency.On == off || (agency.State == "off") != off || off && (agency.Reason != declare.ReasonSchemasMissing || agency.Explanations == nil) {
+			t.Errorf("%+v", agency)
+		}
+		if agency.ValidFrom == "" || len(agency.Digest) != 12 || agency.Version == "" || len(agency.Kinds) == 0 || agency.Titles == nil || agency.Titles.Chinese == agency.Titles.English {
 			t.Errorf("%+v", agency)
 		}
 	}

@@ -109,7 +109,7 @@ func TestListFaults(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	m := compile(t, "declaration")
+	m := declaration(t)
 	if m.Kind() != "goods" || m.Root() != "Declaration" {
 		t.Error(m.Kind(), m.Root())
 	}

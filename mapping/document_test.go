@@ -8,7 +8,7 @@ import (
 )
 
 func TestOrigins(t *testing.T) {
-	m := compile(t, "declaration")
+	m := declaration(t)
 	doc, problems := m.Write(decode(t, []byte(`{"reference": "one\ntwo", "invoice": {"value": "1", "currency": "CNY"}, "items": [{},
 		{"classifications": [{"type": "GN", "id": "9"}, {"type": "HS", "id": "18"}], "freight": "5", "net": {"value": "1", "unit": "KGM"}}]}`)), nil)
 	if problems != nil {
@@ -71,7 +71,7 @@ func TestZoneOfTheAgency(t *testing.T) {
 
 // TestNoValueInTexts: a problem may be shown to anybody who may see the pointer.
 func TestNoValueInTexts(t *testing.T) {
-	m := compile(t, "declaration")
+	m := declaration(t)
 	const secret = "SECRET\u0001"
 	_, problems := m.Write(map[string]any{"reference": secret, "officeId": secret, "acceptedAt": secret,
 		"invoice": map[string]any{"value": secret}, "items": secret}, map[string]string{"deliveryId": secret})
@@ -94,7 +94,7 @@ func TestNoValueInTexts(t *testing.T) {
 }
 
 func TestNotThisDocument(t *testing.T) {
-	m := compile(t, "declaration")
+	m := declaration(t)
 	for _, src := range []string{"", "<", "<Declaration/>", "<Other xmlns='urn:example:declaration'/>", "text",
 		"<Declaration xmlns='urn:example:declaration'/><Second/>", "<Declaration xmlns='urn:example:declaration'/>text",
 		"<Declaration xmlns='urn:example:declaration'>&unknown;</Declaration>"} {

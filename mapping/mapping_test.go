@@ -36,9 +36,10 @@ func lists(t testing.TB) map[string]*mapping.List {
 	return lists
 }
 
-func compile(t testing.TB, name string) *mapping.Mapping {
+// declaration compiles testdata/declaration.yaml.
+func declaration(t testing.TB) *mapping.Mapping {
 	t.Helper()
-	m, err := mapping.Compile(name+".yaml", []byte(read(t, "testdata/"+name+".yaml")), lists(t))
+	m, err := mapping.Compile("declaration.yaml", []byte(read(t, "testdata/declaration.yaml")), lists(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func drawTree(t *rapid.T) map[string]any {
 
 // TestWhatIsWrittenIsReadBack: for trees the mapping covers, Read undoes Write.
 func TestWhatIsWrittenIsReadBack(t *testing.T) {
-	m := compile(t, "declaration")
+	m := declaration(t)
 	rapid.Check(t, func(t *rapid.T) {
 		tree := drawTree(t)
 		doc, problems := m.Write(tree, map[string]string{"deliveryId": "msg_1"})
@@ -102,7 +102,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 // FuzzRead: whatever Read takes without a problem, Write gives back such that
 // it reads the same, and never does Read panic.
 func FuzzRead(f *testing.F) {
-	m := compile(f, "declaration")
+	m := declaration(f)
 	seeds, err := filepath.Glob("testdata/messages/*.xml")
 	if err != nil || seeds == nil {
 		f.Fatal("no seeds", err)

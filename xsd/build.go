@@ -26,6 +26,7 @@ type component struct {
 // builder turns a set that libxml2 compiled, and which therefore holds together, into a Model.
 type builder struct {
 	components map[component]*node
+	redefined  map[*node]*node      // what a definition in xs:redefine builds on
 	substitute map[xml.Name][]*node // members of a substitution group, by head
 	contents   map[*node]*content   // by the definition's node
 	pending    []*Element           // those whose content is to be built
@@ -42,7 +43,7 @@ type typeOf struct {
 var anyType = typeOf{builtin: "anyType"}
 
 func newModel(s *set) (*Model, error) {
-	b := &builder{components: map[component]*node{}, substitute: map[xml.Name][]*node{}, contents: map[*node]*content{}, types: map[*Element]typeOf{}}
+	b := &builder{components: map[component]*node{}, redefined: map[*node]*node{}, substitute: map[xml.Name][]*node{}, contents: map[*node]*content{}, types: map[*Element]typeOf{}}
 	var globals []*node
 	for _, src := range s.sources {
 		for _, n := range src.root.children {
@@ -52,6 +53,7 @@ func newModel(s *set) (*Model, error) {
 			}
 		}
 	}
+	b.redefine(s)
 	model := &Model{}
 	for _, n := range globals {
 		if n.name == "element" {
@@ -64,12 +66,33 @@ func newModel(s *set) (*Model, error) {
 	return model, b.fault
 }
 
-func (b *builder) register(n *node) {
+// redefine puts the definitions of xs:redefine in the place of those of the file it reads, which was read after it.
+func (b *builder) redefine(s *set) {
+	for _, src := range slices.Backward(s.sources) {
+		for _, n := range src.root.children {
+			if n.space != schemaNamespace || n.name != "redefine" {
+				continue
+			}
+			for _, definition := range n.children {
+				if definition.has("name") {
+					b.redefined[definition] = b.components[definition.component()]
+					b.components[definition.component()] = definition
+				}
+			}
+		}
+	}
+}
+
+func (n *node) component() component {
 	kind := n.name
 	if kind == "simpleType" || kind == "complexType" {
 		kind = "type"
 	}
-	b.components[component{kind, xml.Name{Space: n.source.target, Local: n.get("name")}}] = n
+	return component{kind, xml.Name{Space: n.source.target, Local: n.get("name")}}
+}
+
+func (b *builder) register(n *node) {
+	b.components[n.component()] = n
 	if head := n.get("substitutionGroup"); head != "" {
 		b.substitute[n.resolve(head)] = append(b.substitute[n.resolve(head)], n)
 	}
@@ -97,6 +120,7 @@ func (b *builder) global(n *node) *Element {
 
 func (b *builder) declare(e *Element, n *node) {
 	e.Fixed, e.Doc, e.abstract = n.get("fixed"), documentation(n), n.get("abstract") == "true"
+	e.Documented = documented(n)
 	b.types[e] = b.typeOfElement(n)
 	b.pending = append(b.pending, e)
 }
@@ -124,6 +148,24 @@ func (b *builder) typeNamed(n *node, qualified string) typeOf {
 		return typeOf{definition: definition}
 	}
 	return anyType
+}
+
+// base is the type that a derivation starts from: in xs:redefine, under its own name, the one redefined.
+func (b *builder) base(n *node) typeOf {
+	t := b.typeNamed(n, n.get("base"))
+	if original := b.redefined[t.definition]; original != nil && t.definition == n.global {
+		return typeOf{definition: original}
+	}
+	return t
+}
+
+// group is what a reference to a group or an attribute group means: in xs:redefine, under its own name, the one redefined.
+func (b *builder) group(n *node) *node {
+	definition := b.lookup(n, n.name, n.get("ref"))
+	if original := b.redefined[definition]; original != nil && definition == n.global {
+		return original
+	}
+	return definition
 }
 
 // lookup answers nil, and keeps the fault, for a name the files do not define.
@@ -170,7 +212,7 @@ func (b *builder) complexType(c *content, n *node) {
 	derivation := n
 	if wrapper := n.child("simpleContent", "complexContent"); wrapper != nil {
 		derivation = wrapper.child("extension", "restriction")
-		base := b.content(b.typeNamed(derivation, derivation.get("base")))
+		base := b.content(b.base(derivation))
 		c.simple, c.facets = base.simple, base.facets
 		c.attributes = slices.Clone(base.attributes)
 		if derivation.name == "extension" {
@@ -200,7 +242,7 @@ func (b *builder) particle(n *node) *particle {
 		return p
 	case "group":
 		p.kind = sequenceParticle
-		if definition := b.lookup(n, "group", n.get("ref")); definition != nil && definition.child("sequence", "choice", "all") != nil {
+		if definition := b.group(n); definition != nil && definition.child("sequence", "choice", "all") != nil {
 			p.parts = []*particle{b.particle(definition.child("sequence", "choice", "all"))}
 		}
 		return p
@@ -300,7 +342,7 @@ func (b *builder) attributes(c *content, n *node) {
 		}
 		switch child.name {
 		case "attributeGroup":
-			if definition := b.lookup(child, "attributeGroup", child.get("ref")); definition != nil {
+			if definition := b.group(child); definition != nil {
 				b.attributes(c, definition)
 			}
 		case "attribute":
@@ -356,4 +398,24 @@ func documentation(n *node) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// documented gives the elements inside an annotation's documentation.
+func documented(n *node) map[string]string {
+	annotation := n.child("annotation")
+	if annotation == nil {
+		return nil
+	}
+	found := map[string]string{}
+	for _, documentation := range annotation.children {
+		if documentation.name != "documentation" {
+			continue
+		}
+		for _, child := range documentation.children {
+			if _, known := found[child.name]; !known {
+				found[child.name] = strings.TrimSpace(child.text.String())
+			}
+		}
+	}
+	return found
 }

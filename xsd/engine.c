@@ -6,12 +6,13 @@
 #include <libxml/xmlerror.h>
 #include <libxml/xmlschemas.h>
 
-enum { KEPT = 200 };
-
 typedef struct {
-    engine_violation kept[KEPT];
+    engine_violation *kept;
+    int most;
+    int room; // how many kept has place for
     int count;
     int total;
+    int failed;
     engine_violation last;
 } collector;
 
@@ -30,10 +31,6 @@ void engine_start(void) {
 // A wrong value is reported once per facet and once more for its type: all of them are one violation.
 static int about_value(int code) {
     return code >= XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_1 && code <= XML_SCHEMAV_CVC_ENUMERATION_VALID;
-}
-
-static const xmlChar *namespace_of(xmlNsPtr ns) {
-    return ns == NULL ? NULL : ns->href;
 }
 
 // The rest of text behind start, NULL if text is NULL or begins otherwise.
@@ -69,6 +66,21 @@ static xmlNodePtr place_of(raised_error error) {
     return element;
 }
 
+static int make_room(collector *c) {
+    if (c->count < c->room) {
+        return 1;
+    }
+    int room = 2 * c->room + 16;
+    engine_violation *kept = realloc(c->kept, (size_t)room * sizeof *kept);
+    if (kept == NULL) {
+        c->failed = 1;
+        return 0;
+    }
+    c->kept = kept;
+    c->room = room;
+    return 1;
+}
+
 static void collect(void *data, raised_error error) {
     collector *c = data;
     engine_violation v = {error->code, 0, place_of(error)};
@@ -77,7 +89,7 @@ static void collect(void *data, raised_error error) {
     }
     c->last = v;
     c->total++;
-    if (c->count == KEPT) {
+    if (c->count == c->most || !make_room(c)) {
         return;
     }
     v.line = error->line;
@@ -87,13 +99,11 @@ static void collect(void *data, raised_error error) {
     c->kept[c->count++] = v;
 }
 
-int engine_validate(uintptr_t schema, uintptr_t document, engine_violation **found, int *count, int *total) {
-    collector c;
-    c.count = 0;
-    c.total = 0;
-    c.last.code = 0;
-    c.last.node = NULL;
+int engine_validate(uintptr_t schema, uintptr_t document, int most, engine_violation **found, int *count, int *total) {
+    collector c = {.most = most};
     *found = NULL;
+    *count = 0;
+    *total = 0;
     xmlSchemaValidCtxtPtr context = xmlSchemaNewValidCtxt((xmlSchemaPtr)schema);
     if (context == NULL) {
         return -1;
@@ -101,17 +111,10 @@ int engine_validate(uintptr_t schema, uintptr_t document, engine_violation **fou
     xmlSchemaSetValidStructuredErrors(context, (xmlStructuredErrorFunc)collect, &c);
     int answer = xmlSchemaValidateDoc(context, (xmlDocPtr)document);
     xmlSchemaFreeValidCtxt(context);
-    if (c.count > 0) {
-        size_t size = (size_t)c.count * sizeof(engine_violation);
-        *found = malloc(size);
-        if (*found == NULL) {
-            return -1;
-        }
-        memcpy(*found, c.kept, size);
-    }
+    *found = c.kept;
     *count = c.count;
     *total = c.total;
-    return answer;
+    return c.failed ? -1 : answer;
 }
 
 static char *copy(const char *text) {
@@ -142,6 +145,15 @@ void engine_free_error(engine_error *error) {
     free(error->text);
 }
 
+static void ignore(void *data, raised_error error) {
+    (void)data;
+    (void)error;
+}
+
+void engine_quiet(uintptr_t parser) {
+    ((xmlParserCtxtPtr)parser)->sax->serror = (xmlStructuredErrorFunc)ignore;
+}
+
 int engine_namespaces_sound(uintptr_t parser) {
     return ((xmlParserCtxtPtr)parser)->nsWellFormed;
 }
@@ -158,51 +170,9 @@ xmlNodePtr engine_element_of(xmlNodePtr node) {
     return node;
 }
 
-xmlNodePtr engine_first_child(xmlNodePtr element) {
-    return xmlFirstElementChild(element);
-}
-
-xmlNodePtr engine_next_sibling(xmlNodePtr element) {
-    return xmlNextElementSibling(element);
-}
-
 int engine_has_attribute(xmlNodePtr element, const char *name, const char *namespace) {
     if (*namespace == '\0') {
         return xmlHasNsProp(element, (const xmlChar *)name, NULL) != NULL;
     }
     return xmlHasNsProp(element, (const xmlChar *)name, (const xmlChar *)namespace) != NULL;
-}
-
-static int same_name(xmlNodePtr a, xmlNodePtr b) {
-    return xmlStrEqual(a->name, b->name) && xmlStrEqual(namespace_of(a->ns), namespace_of(b->ns));
-}
-
-static engine_frame frame_of(xmlNodePtr element) {
-    engine_frame frame = {(const char *)element->name, (const char *)namespace_of(element->ns), 0, 1, 0};
-    xmlNodePtr sibling;
-    for (sibling = xmlPreviousElementSibling(element); sibling != NULL; sibling = xmlPreviousElementSibling(sibling)) {
-        frame.position++;
-        frame.ordinal += same_name(sibling, element);
-    }
-    frame.repeated = frame.ordinal > 1;
-    for (sibling = xmlNextElementSibling(element); sibling != NULL && !frame.repeated; sibling = xmlNextElementSibling(sibling)) {
-        frame.repeated = same_name(sibling, element);
-    }
-    return frame;
-}
-
-int engine_frames(xmlNodePtr node, engine_frame *frames, int size) {
-    int depth = 0;
-    xmlNodePtr element;
-    for (element = engine_element_of(node); element != NULL; element = engine_element_of(element->parent)) {
-        depth++;
-    }
-    if (depth > size) {
-        return -1;
-    }
-    int at = depth;
-    for (element = engine_element_of(node); element != NULL; element = engine_element_of(element->parent)) {
-        frames[--at] = frame_of(element);
-    }
-    return depth;
 }

@@ -26,15 +26,15 @@ func (b *builder) simpleType(n *node) Facets {
 		return b.union(union)
 	}
 	restriction := n.child("restriction")
-	facets := b.member(restriction, "base")
+	facets := b.restricted(restriction)
 	b.restrict(&facets, restriction)
 	return facets
 }
 
-// member is the type that n names in attribute or holds inline.
-func (b *builder) member(n *node, attribute string) Facets {
-	if name := n.get(attribute); name != "" {
-		return b.content(b.typeNamed(n, name)).facets
+// restricted is the type that a restriction names or holds inline.
+func (b *builder) restricted(n *node) Facets {
+	if n.has("base") {
+		return b.content(b.base(n)).facets
 	}
 	return b.simpleType(n.child("simpleType"))
 }

@@ -9,16 +9,19 @@ import (
 )
 
 // What a document may at most be before libxml2 sees it. Attributes cost quadratic time, depth is recursion, namespace
-// declarations in force are searched for every element.
+// declarations in force are searched for every element, each node takes 250 bytes, and a text that comments cut into
+// pieces is joined anew with every piece.
 const (
 	MaxBytes      = 20 << 20
-	MaxAttributes = 256 // of one element; also namespace declarations in force at one element
+	MaxNodes      = 300_000 // elements, attributes, comments, CDATA sections, processing instructions
+	MaxAttributes = 256     // of one element; also namespace declarations in force at one element
 	MaxDepth      = 256
+	MaxPieces     = 2048 // comments, CDATA sections and processing instructions directly in one element
 )
 
 // GuardError refuses a document that was not validated at all. Line is 1-based, 0 when the fault has no line.
 type GuardError struct {
-	Code string // xml.tooLarge xml.nul xml.encoding xml.doctype xml.attributes xml.depth xml.poisoned xml.malformed
+	Code string // xml.tooLarge xml.nul xml.encoding xml.doctype xml.nodes xml.attributes xml.depth xml.pieces xml.poisoned xml.malformed
 	Line int
 }
 
@@ -38,6 +41,8 @@ var guardTexts = map[string]text{
 	"xml.encoding":   {"The document is not UTF-8.", "报文不是UTF-8编码。"},
 	"xml.doctype":    {"A DOCTYPE declaration is not accepted.", "不接受DOCTYPE声明。"},
 	"xml.attributes": {"An element has more than 256 attributes.", "某个元素的属性超过256个。"},
+	"xml.nodes":      {"The document has more than 300,000 elements, attributes and comments.", "报文中的元素、属性和注释超过300000个。"},
+	"xml.pieces":     {"An element contains more than 2,048 comments or CDATA sections.", "某个元素包含的注释或CDATA段超过2048个。"},
 	"xml.depth":      {"The elements are nested deeper than 256.", "元素嵌套超过256层。"},
 	"xml.poisoned":   {"This document was being read when the system stopped and is not read again.", "系统曾在读取该报文时中断，不再读取。"},
 	"xml.malformed":  {"The document is not well-formed XML.", "报文不是格式良好的XML。"},
@@ -142,8 +147,10 @@ type scanner struct {
 	doc        []byte
 	at         int
 	depth      int
+	nodes      int
 	namespaces int               // declarations in force
 	declared   [MaxDepth + 1]int // by the open element of each depth
+	pieces     [MaxDepth + 1]int // in the open element of each depth
 }
 
 func (s *scanner) run() *GuardError {
@@ -156,6 +163,9 @@ func (s *scanner) run() *GuardError {
 		if fault := s.markup(); fault != nil {
 			return fault
 		}
+		if s.nodes > MaxNodes {
+			return s.fault("xml.nodes")
+		}
 	}
 }
 
@@ -163,11 +173,11 @@ func (s *scanner) markup() *GuardError {
 	rest := s.doc[s.at:]
 	switch {
 	case bytes.HasPrefix(rest, []byte("<!--")):
-		return s.skip("<!--", "-->")
+		return s.piece("<!--", "-->")
 	case bytes.HasPrefix(rest, []byte("<![CDATA[")):
-		return s.skip("<![CDATA[", "]]>")
+		return s.piece("<![CDATA[", "]]>")
 	case bytes.HasPrefix(rest, []byte("<?")) && len(rest) > 2 && letter(rest[2]):
-		return s.skip("<?", "?>")
+		return s.piece("<?", "?>")
 	case bytes.HasPrefix(rest, []byte("</")):
 		return s.endTag()
 	case len(rest) > 1 && nameStart(rest[1]):
@@ -187,6 +197,16 @@ func (s *scanner) skip(open, end string) *GuardError {
 	return nil
 }
 
+// piece skips what may stand between two texts of one element.
+func (s *scanner) piece(open, end string) *GuardError {
+	s.nodes++
+	s.pieces[s.depth]++
+	if s.pieces[s.depth] > MaxPieces {
+		return s.fault("xml.pieces")
+	}
+	return s.skip(open, end)
+}
+
 func (s *scanner) endTag() *GuardError {
 	if s.depth == 0 {
 		return s.fault("xml.malformed")
@@ -204,8 +224,9 @@ func (s *scanner) startTag() *GuardError {
 	if s.depth == MaxDepth {
 		return s.fault("xml.depth")
 	}
+	s.nodes++
 	s.depth++
-	s.declared[s.depth] = 0
+	s.declared[s.depth], s.pieces[s.depth] = 0, 0
 	s.at++
 	s.name()
 	for attributes := 0; ; attributes++ {
@@ -241,6 +262,7 @@ func (s *scanner) attribute() *GuardError {
 		return s.fault("xml.malformed")
 	}
 	s.at += length + 2
+	s.nodes++
 	if bytes.HasPrefix(name, []byte("xmlns")) {
 		s.declared[s.depth]++
 		s.namespaces++

@@ -26,6 +26,9 @@ type Element struct {
 	Facets     Facets
 	Fixed      string // the only text it may have, "" if free
 	Doc        string
+	// Documented are the texts of the elements that Doc is made of, by local name, the first of each: some schemas keep an
+	// element's identifier there.
+	Documented map[string]string
 
 	abstract bool
 	content  *content

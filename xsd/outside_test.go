@@ -16,6 +16,7 @@ type outside struct {
 	Driver   map[string]string
 	Samples  string
 	Valid    int
+	Apart    []string // schemas to compile by themselves
 	Elements []struct {
 		Path, Required string
 		MaxLength      int
@@ -45,7 +46,9 @@ func (o outside) driver(t *testing.T) string {
 	return path
 }
 
-func TestOutsideSchemas(t *testing.T) {
+// readOutside skips the test where the outside schemas are absent.
+func readOutside(t *testing.T) outside {
+	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", "outside.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +60,27 @@ func TestOutsideSchemas(t *testing.T) {
 	if _, err := os.Stat(o.Folder); err != nil {
 		t.Skipf("the outside schemas are not here: %v", err)
 	}
+	return o
+}
+
+// samples are the paths of the outside messages.
+func (o outside) samples(t *testing.T) []string {
+	t.Helper()
+	var paths []string
+	walk := func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.EqualFold(filepath.Ext(path), ".xml") {
+			paths = append(paths, path)
+		}
+		return err
+	}
+	if err := filepath.WalkDir(filepath.Join(o.Folder, o.Samples), walk); err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func TestOutsideSchemas(t *testing.T) {
+	o := readOutside(t)
 	schema, err := Compile(o.driver(t))
 	if err != nil {
 		t.Fatal(err)
@@ -76,15 +100,15 @@ func TestOutsideSchemas(t *testing.T) {
 
 func (o outside) validateSamples(t *testing.T, schema *Schema) {
 	accepted := 0
-	walk := func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.EqualFold(filepath.Ext(path), ".xml") {
-			return err
-		}
+	for _, path := range o.samples(t) {
 		doc, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		valid, violations, err := schema.Validate(doc)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
 		if !valid.IsZero() {
 			accepted++
 			fits(t, schema.Model(), doc)
@@ -94,13 +118,39 @@ func (o outside) validateSamples(t *testing.T, schema *Schema) {
 				t.Logf("%s: no limit known: %+v", filepath.Base(path), v)
 			}
 		}
-		return err
-	}
-	if err := filepath.WalkDir(filepath.Join(o.Folder, o.Samples), walk); err != nil {
-		t.Fatal(err)
 	}
 	if accepted < o.Valid {
 		t.Errorf("%d samples accepted, want %d", accepted, o.Valid)
 	}
 	t.Logf("%d samples accepted", accepted)
+}
+
+// TestOutsideSetsApart compiles each set by itself: both bring their own file of the same namespaces.
+func TestOutsideSetsApart(t *testing.T) {
+	o := readOutside(t)
+	for _, file := range o.Apart {
+		schema, err := Compile(filepath.Join(o.Folder, file))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		schema.Close()
+	}
+}
+
+// TestOutsideAgreesWithAnotherEngine judges a real administration's messages, changed in every way, by two engines.
+func TestOutsideAgreesWithAnotherEngine(t *testing.T) {
+	o := readOutside(t)
+	court := openCourt(t, o.driver(t))
+	if court == nil {
+		return
+	}
+	for _, path := range o.samples(t) {
+		doc, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		court.try(t, filepath.Base(path), doc, 199)
+	}
+	court.close(t)
 }

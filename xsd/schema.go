@@ -7,22 +7,24 @@ package xsd
 import "C"
 
 import (
-	"fmt"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
 	libxsd "github.com/lestrrat-go/libxml2/xsd"
 )
 
-// Schema is a compiled schema set. It is safe for concurrent use; Close waits for validations under way.
+// Schema is a compiled schema set. It is safe for concurrent use; Close waits for validations under way. One that nobody
+// can reach any more is freed without Close: a set that was replaced has users nobody can count.
 type Schema struct {
 	mu       sync.RWMutex
 	compiled *libxsd.Schema // nil once closed
 	slots    *Slots
 	digest   string
 	model    *Model
+	unused   runtime.Cleanup
 }
 
 // CompileError says where a schema set is wrong. Line and Column are 1-based, 0 when unknown.
@@ -31,10 +33,21 @@ type CompileError struct {
 	Line   int
 	Column int
 	Text   string
+
+	cause error
 }
 
+// Unwrap gives the reason, where there is one: fs.ErrNotExist for a file of the set that is absent.
+func (e *CompileError) Unwrap() error { return e.cause }
+
 func (e *CompileError) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Text)
+	at := e.File
+	for _, number := range []int{e.Line, e.Column} {
+		if number > 0 {
+			at += ":" + strconv.Itoa(number)
+		}
+	}
+	return at + ": " + e.Text
 }
 
 // compiling serialises libxml2's schema compiler, which is not safe to run twice at once.
@@ -61,7 +74,9 @@ func Compile(path string) (*Schema, error) {
 		compiled.Free()
 		return nil, err
 	}
-	return &Schema{compiled: compiled, digest: set.digest(), model: model}, nil
+	s := &Schema{compiled: compiled, digest: set.digest(), model: model}
+	s.unused = runtime.AddCleanup(s, (*libxsd.Schema).Free, compiled)
+	return s, nil
 }
 
 // compile keeps its thread: libxml2 reports compile errors to a handler that belongs to the thread.
@@ -110,6 +125,7 @@ func (s *Schema) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.compiled != nil {
+		s.unused.Stop()
 		s.compiled.Free()
 		s.compiled = nil
 	}

@@ -2,6 +2,7 @@ package xsd
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,15 @@ func TestCompileSaysWhere(t *testing.T) {
 		{"missing-file.xsd", "", 2, "not-there.xsd"},
 		{"network.xsd", "", 2, "not a relative path"},
 		{"absolute.xsd", "", 2, "not a relative path"},
-		{"redefine.xsd", "", 2, "not supported"},
+		{"file-address.xsd", "", 3, "not a relative path"},
+		{"escaped.xsd", "", 2, "not a relative path"},
+		{"query.xsd", "", 2, "not a relative path"},
+		{"network-below.xsd", "network.xsd", 2, "not a relative path"},
+		{"network-redefine.xsd", "", 2, "not a relative path"},
+		{"missing-below.xsd", "missing-file.xsd", 2, "not-there.xsd"},
+		{"redefine.xsd", "", 3, "Absent"},
+		{"override.xsd", "", 2, "not supported"},
+		{"wrong-namespace.xsd", "", 2, "namespace"},
 		{"ambiguous.xsd", "", 2, "determinist"},
 		{"bad-facet.xsd", "", 3, "many"},
 		{"not-a-schema.xsd", "", 1, "not an XML Schema"},
@@ -38,6 +47,9 @@ func TestCompileSaysWhere(t *testing.T) {
 			}
 			if filepath.Base(fault.File) != c.at || fault.Line != c.line || !strings.Contains(fault.Text, c.says) {
 				t.Errorf("got %v", fault)
+			}
+			if missing := errors.Is(err, fs.ErrNotExist); missing != (c.says == "not-there.xsd" || c.says == c.file) {
+				t.Errorf("missing: %v", missing)
 			}
 		})
 	}

@@ -37,6 +37,7 @@ type node struct {
 	text        strings.Builder
 	line        int
 	source      *source
+	global      *node // the definition it is in, or is; nil outside of one
 }
 
 // get is an attribute's value without the white space XML Schema strips.
@@ -82,10 +83,11 @@ type set struct {
 	folder  string
 	sources []*source
 	files   map[string][]byte // by path
+	imports map[string]string // the file of each namespace: libxml2 reads the first one only
 }
 
 func readSet(path string) (*set, error) {
-	s := &set{folder: filepath.Dir(path), files: map[string][]byte{}}
+	s := &set{folder: filepath.Dir(path), files: map[string][]byte{}, imports: map[string]string{}}
 	if err := s.read(path, "", &node{source: &source{path: path}}); err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (s *set) read(path, includer string, from *node) error {
 	if !known {
 		var err error
 		if content, err = os.ReadFile(path); err != nil {
-			return from.fault(fmt.Sprintf("schema %s cannot be read: %v", path, errors.Unwrap(err)))
+			return &CompileError{File: from.source.path, Line: from.line, Text: fmt.Sprintf("schema %s cannot be read: %v", path, errors.Unwrap(err)), cause: err}
 		}
 		s.files[path] = content
 	}
@@ -106,11 +108,17 @@ func (s *set) read(path, includer string, from *node) error {
 	if err := src.parse(content); err != nil {
 		return err
 	}
+	if from.name == "import" && src.target != from.get("namespace") {
+		return from.fault(fmt.Sprintf("schema %s has the namespace %q, not the one it is imported for", path, src.target))
+	}
 	if src.target == "" && includer != "" {
 		src.target, src.chameleon = includer, true
 	}
 	if slices.ContainsFunc(s.sources, func(o *source) bool { return o.path == path && o.target == src.target }) {
 		return nil
+	}
+	if len(s.sources) == 0 && src.target != "" {
+		s.imports[src.target] = path
 	}
 	s.sources = append(s.sources, src)
 	return s.follow(src)
@@ -123,25 +131,38 @@ func (s *set) follow(src *source) error {
 		}
 		location, includer := n.get("schemaLocation"), ""
 		switch n.name {
-		case "include":
+		case "include", "redefine":
 			includer = src.target
 		case "import":
 			if location == "" {
 				continue
 			}
-		case "redefine", "override":
-			return n.fault("xs:" + n.name + " is not supported")
+		case "override":
+			return n.fault("xs:override is not supported")
 		default:
 			continue
 		}
-		if strings.Contains(location, ":") || strings.HasPrefix(location, "/") || strings.HasPrefix(location, `\`) {
+		if strings.ContainsAny(location, `:\%?#`) || strings.HasPrefix(location, "/") {
 			return n.fault("schemaLocation " + location + " is not a relative path")
 		}
-		if err := s.read(filepath.Join(filepath.Dir(src.path), filepath.FromSlash(location)), includer, n); err != nil {
+		path := filepath.Join(filepath.Dir(src.path), filepath.FromSlash(location))
+		if n.name == "import" && s.imported(n.get("namespace"), path) {
+			continue
+		}
+		if err := s.read(path, includer, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// imported tells whether the namespace came from another file already, and notes path if not.
+func (s *set) imported(namespace, path string) bool {
+	first, known := s.imports[namespace]
+	if !known {
+		s.imports[namespace] = path
+	}
+	return known && first != path
 }
 
 // digest covers names, relative to the driver, and bytes, so that it does not depend on where the set lies.
@@ -201,6 +222,10 @@ func (src *source) add(open []*node, start xml.StartElement, line int) *node {
 		parent := open[len(open)-1]
 		parent.children = append(parent.children, n)
 		n.prefixes = parent.prefixes
+		n.global = parent.global
+		if parent == src.root || parent.name == "redefine" {
+			n.global = n
+		}
 	}
 	for _, a := range start.Attr {
 		switch {

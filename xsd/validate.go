@@ -43,9 +43,17 @@ func (v Valid) IsZero() bool { return v.schemaDigest == "" }
 // Compact keeps short texts inside their nodes, which nobody changes here.
 const parseOptions = parser.XMLParseNoNet | parser.XMLParseNoError | parser.XMLParseNoWarning | parser.XMLParseBigLines | parser.XMLParseCompact
 
-// Validate answers with a Valid, or with the violations (at most 200, Total says how many there are), or with an error:
-// *GuardError for a document that is refused before or by the parser, ErrClosed, or a failure of libxml2 itself.
-func (s *Schema) Validate(doc []byte) (Valid, []Violation, error) {
+// MostViolations is how many violations Validate lists. Violations.Total counts them all.
+const MostViolations = 200
+
+// Validate answers with a Valid, or with the violations (the first MostViolations), or with an error: *GuardError for a
+// document that is refused before or by the parser, ErrClosed, or a failure of libxml2 itself.
+func (s *Schema) Validate(doc []byte) (Valid, Violations, error) {
+	return s.ValidateListing(doc, MostViolations)
+}
+
+// ValidateListing is Validate, listing at most so many violations as most, which is at least 1.
+func (s *Schema) ValidateListing(doc []byte, most int) (Valid, Violations, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.compiled == nil {
@@ -62,14 +70,14 @@ func (s *Schema) Validate(doc []byte) (Valid, []Violation, error) {
 		}
 		defer s.slots.release(slot)
 	}
-	violations, err := s.violations(valid.document)
+	violations, err := s.violations(valid.document, most)
 	if err != nil || len(violations) > 0 {
 		return Valid{}, violations, err
 	}
 	return valid, nil, nil
 }
 
-func (s *Schema) violations(document string) ([]Violation, error) {
+func (s *Schema) violations(document string, most int) (Violations, error) {
 	parsed, err := parse(document)
 	if err != nil {
 		return nil, err
@@ -77,16 +85,16 @@ func (s *Schema) violations(document string) ([]Violation, error) {
 	defer parsed.Free()
 	var found *C.engine_violation
 	var count, total C.int
-	answer := C.engine_validate(C.uintptr_t(s.compiled.Pointer()), C.uintptr_t(parsed.Pointer()), &found, &count, &total)
+	answer := C.engine_validate(C.uintptr_t(s.compiled.Pointer()), C.uintptr_t(parsed.Pointer()), C.int(max(most, 1)), &found, &count, &total)
 	defer C.free(unsafe.Pointer(found))
 	if answer < 0 || (answer > 0) != (total > 0) {
 		return nil, fmt.Errorf("xsd: libxml2 answered %d with %d violations", int(answer), int(total))
 	}
-	describe := describer{model: s.model, missing: map[C.xmlNodePtr]int{}}
-	violations := make([]Violation, 0, count)
+	describe := describer{model: s.model, missing: map[C.xmlNodePtr]int{}, families: map[C.xmlNodePtr]*family{}}
+	violations := make(Violations, 0, count)
 	for _, raw := range unsafe.Slice(found, count) {
 		violation := describe.violation(raw)
-		violation.Total = int(total)
+		violation.total = int(total)
 		violations = append(violations, violation)
 	}
 	return violations, nil
@@ -98,6 +106,7 @@ func parse(document string) (*dom.Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xsd: no parser: %w", err)
 	}
+	C.engine_quiet(C.uintptr_t(context.Pointer()))
 	pointer, failure := clib.XMLCtxtReadMemory(context, document, "", "", int(parseOptions))
 	line := int(C.engine_stopped_at(C.uintptr_t(context.Pointer())))
 	sound := C.engine_namespaces_sound(C.uintptr_t(context.Pointer())) != 0

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 
@@ -124,6 +125,7 @@ func (s *Simulator) answer(w http.ResponseWriter, effect adapters.Effect, status
 		return
 	}
 	w.Header().Set("Content-Type", "application/xml")
+	maps.Copy(w.Header(), s.agency.Script().Header(effect))
 	w.WriteHeader(status)
 	s.put(w, body)
 }

@@ -36,7 +36,7 @@ func (s *Simulator) pay(ctx context.Context, d debt) (debt, bool) {
 		s.options.Log.Error("notice not written", "error", err)
 		return d, false
 	}
-	status, err := s.post(ctx, body)
+	status, err := s.post(ctx, body, s.agency.Script().Header(d.effect))
 	if !settled(status) {
 		s.options.Log.Info("notice will be sent again", "delivery", d.effect.DeliveryID, "status", status, "error", err)
 		d.due = s.options.Clock.Now().Add(backoff(d.attempt))
@@ -61,12 +61,13 @@ func settled(status int) bool {
 }
 
 // post answers with the status, 0 when there was none.
-func (s *Simulator) post(ctx context.Context, body []byte) (int, error) {
+func (s *Simulator) post(ctx context.Context, body []byte, header http.Header) (int, error) {
 	address := strings.TrimRight(s.options.Gateway, "/") + "/v1/agencies/" + url.PathEscape(s.agency.Profile().Name) + "/notices"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
+	request.Header = header
 	request.Header.Set("Content-Type", "application/xml")
 	request.Header.Set("Authorization", "Bearer "+s.options.Credential)
 	response, err := s.client.Do(request)

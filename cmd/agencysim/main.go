@@ -26,8 +26,8 @@ import (
 const headerTimeout = 5 * time.Second
 
 type settings struct {
-	agency, agencies, listen, gateway, credentialFile, acceptFile, ledger string
-	pace, slow, drain                                                     time.Duration
+	agency, agencies, schemas, listen, gateway, credentialFile, acceptFile, ledger string
+	pace, slow, drain                                                              time.Duration
 }
 
 func main() {
@@ -49,6 +49,7 @@ func parse(arguments []string, messages io.Writer) (settings, error) {
 	flags.SetOutput(messages)
 	flags.StringVar(&s.agency, "agency", "", "`name` of the agency's folder")
 	flags.StringVar(&s.agencies, "agencies", "", "`directory` of agency folders (default: those built in)")
+	flags.StringVar(&s.schemas, "schemas", "", "`directory` of the schemas a folder is not shipped with")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:0", "`address` to listen at")
 	flags.StringVar(&s.gateway, "gateway", "", "base `URL` of the gateway that gets the notices (default: none does)")
 	flags.StringVar(&s.credentialFile, "credential-file", "", "`file` with the credential shown to the gateway")
@@ -95,6 +96,9 @@ func (s settings) open(log *slog.Logger) (*simulated.Simulator, *adapters.Agency
 	if s.agencies != "" {
 		folders = os.DirFS(s.agencies)
 	}
+	if s.schemas != "" {
+		folders = adapters.Supply(folders, os.DirFS(s.schemas))
+	}
 	names, err := adapters.Names(folders)
 	if err != nil {
 		return nil, nil, err
@@ -110,6 +114,10 @@ func (s settings) open(log *slog.Logger) (*simulated.Simulator, *adapters.Agency
 	agency, err := adapters.Load(folders, s.agency, adapters.Deployment{})
 	if err != nil {
 		return nil, nil, err
+	}
+	if missing := agency.Missing(); len(missing) > 0 {
+		agency.Close()
+		return nil, nil, fmt.Errorf("the folder of %s lacks its schemas %s: give them with --schemas", s.agency, strings.Join(missing, ", "))
 	}
 	simulator, err := simulated.Open(agency, simulated.Options{
 		Agencies: names, Accept: accepted, Gateway: s.gateway, Credential: shown, Ledger: s.ledger, Pace: s.pace, Slow: s.slow,

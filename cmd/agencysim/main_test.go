@@ -122,7 +122,7 @@ func TestArguments(t *testing.T) {
 		{"", "--agency"},
 		{"--agency demo-agency", "--ledger"},
 		{"--agency demo-agency --ledger " + ledger + " more", "beside flags"},
-		{"--agency none --ledger " + ledger, "none/agency.yaml"},
+		{"--agency none --ledger " + ledger, "no such folder"},
 		{"--agency demo-agency --agencies " + folders + " --ledger " + ledger + " --credential-file nowhere", "nowhere"},
 		{"--agency demo-agency --agencies " + folders + " --ledger " + ledger + " --listen nowhere", "nowhere"},
 	} {

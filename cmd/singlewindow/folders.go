@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,76 +22,151 @@ import (
 )
 
 func checkCommand() *cobra.Command {
+	var verbose, update bool
 	command := &cobra.Command{
 		Use: "check [DIR]", Short: "Compile and run everything an agency folder holds: schemas, mapping, rules, notices, samples",
-		Long: "Checks the built-in agency folders, or those in DIR. Exits with 1 when any folder has a fault.",
+		Long: "Checks the built-in agency folders, those in DIR, or the one that DIR is. Exits with 1 when any folder has a fault.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			inJSON, err := asJSON(command)
 			if err != nil {
 				return err
 			}
-			overlay := ""
-			if len(arguments) == 1 {
-				overlay = arguments[0]
+			reports, err := checkFolders(command, strings.Join(arguments, ""), update)
+			if err != nil {
+				return err
 			}
-			return check(command.OutOrStdout(), overlay, inJSON)
+			return tellReports(command.OutOrStdout(), reports, inJSON, verbose)
 		},
 	}
 	addOutputFlag(command)
+	addSchemasFlag(command)
+	command.Flags().BoolVarP(&verbose, "verbose", "v", false, "name the rules that no sample writes or that cannot be read back, and all else that is only counted")
+	command.Flags().BoolVar(&update, "update", false, "write what the samples of DIR give now over what was expected, where that is valid")
 	return command
 }
 
-func check(out io.Writer, directory string, inJSON bool) error {
-	fsys := adapters.Embedded()
+// checkFolders checks the built-in folders, all of a directory, or the one
+// agency folder that it is.
+func checkFolders(command *cobra.Command, directory string, update bool) ([]adapters.Report, error) {
+	fsys, only := adapters.Embedded(), ""
 	if directory != "" {
+		if _, err := os.Stat(filepath.Join(directory, "agency.yaml")); err == nil {
+			whole, err := filepath.Abs(directory)
+			if err != nil {
+				return nil, err
+			}
+			directory, only = filepath.Dir(whole), filepath.Base(whole)
+		}
 		var err error
 		if fsys, err = directoryOf(directory); err != nil {
-			return err
+			return nil, err
+		}
+	} else if update {
+		return nil, usageError{errors.New("--update needs DIR: the built-in folders cannot be written")}
+	}
+	names := []string{only}
+	if only == "" {
+		var err error
+		if names, err = adapters.Names(fsys); err != nil {
+			return nil, err
 		}
 	}
-	names, err := adapters.Names(fsys)
-	if err != nil {
-		return err
-	}
 	if len(names) == 0 {
-		return usageError{errors.New("no agency folders there")}
+		return nil, usageError{errors.New("no agency folders there")}
+	}
+	schemas, err := schemasOf(command)
+	if err != nil {
+		return nil, err
+	}
+	if schemas != nil {
+		fsys = adapters.Supply(fsys, schemas)
 	}
 	var reports []adapters.Report
-	ok := true
 	for _, name := range names {
-		report := adapters.Check(fsys, name)
-		ok = ok && report.OK()
-		reports = append(reports, report)
+		if update {
+			reports = append(reports, adapters.Update(directory, name, schemas))
+		} else {
+			reports = append(reports, adapters.Check(fsys, name))
+		}
 	}
+	return reports, nil
+}
+
+func tellReports(out io.Writer, reports []adapters.Report, inJSON, verbose bool) error {
+	faulty := slices.ContainsFunc(reports, func(report adapters.Report) bool { return len(report.Faults) > 0 })
+	var err error
 	if inJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(reports)
 	} else {
 		for _, report := range reports {
-			printReport(out, report)
+			printReport(out, report, verbose)
 		}
 	}
-	if err == nil && !ok {
+	if err == nil && faulty {
 		return errRefused
 	}
 	return err
 }
 
-func printReport(out io.Writer, report adapters.Report) {
-	for _, fault := range report.Faults {
-		fmt.Fprintln(out, fault.Error())
-		if fault.Excerpt != "" {
-			fmt.Fprintln(out, fault.Excerpt)
-		}
+func printReport(out io.Writer, report adapters.Report, verbose bool) {
+	printPlaces(out, "", report.Faults)
+	if !report.Checked {
+		fmt.Fprintf(out, "%s: off: not checked, its schemas (%s) are not here: --schemas DIR\n", report.Agency, strings.Join(report.Missing, ", "))
+		return
+	}
+	printPlaces(out, "", report.Unknown)
+	if verbose {
+		printPlaces(out, "written by no sample: ", report.Uncovered)
+		printPlaces(out, "not reversible: ", report.Irreversible)
+		printPlaces(out, "shown by no answer: ", report.Unshown)
+		printPlaces(out, "", report.Unused)
+		printPlaces(out, "", report.Unjudged)
+		printPlaces(out, "", report.Unread)
 	}
 	verdict := "ok"
 	if !report.OK() {
-		verdict = fmt.Sprintf("%d faults", len(report.Faults))
+		verdict = counted(len(report.Faults), "fault")
 	}
-	fmt.Fprintf(out, "%s: %s; %d rules (%d written by no sample, %d not reversible), %d samples, %d answers, %d mutations, %d templates\n",
-		report.Agency, verdict, report.Rules, len(report.Uncovered), len(report.Irreversible), report.Samples, report.Answers, report.Mutations, report.Templates)
+	if report.Rules == 0 || report.Samples == 0 {
+		fmt.Fprintf(out, "%s: %s\n", report.Agency, verdict)
+		return
+	}
+	fmt.Fprintf(out, "%s: %s; rules %d of %d written by samples, %d not reversible; samples %d of %d read back; words %d of %d shown by answers; %s, %s, %s, %s (%d unused)\n",
+		report.Agency, verdict, report.Covered, report.Rules, len(report.Irreversible), report.ReadBack, report.Samples, report.Shown, report.Words,
+		counted(report.Answers, "answer"), counted(report.Mutations, "mutation"), counted(report.Templates, "template"), counted(report.Lists, "code list"), len(report.Unused))
+}
+
+func counted(number int, thing string) string {
+	if number == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", number, thing)
+}
+
+func printPlaces(out io.Writer, what string, places []adapters.Fault) {
+	for _, at := range places {
+		at.Text = what + at.Text
+		fmt.Fprintln(out, at.Error())
+		if at.Excerpt != "" {
+			fmt.Fprintln(out, at.Excerpt)
+		}
+	}
+}
+
+func addSchemasFlag(command *cobra.Command) {
+	command.Flags().String("schemas", "", "folder of schemas that agency folders need and do not hold themselves")
+}
+
+// schemasOf gives the folder that --schemas names, nil for none.
+func schemasOf(command *cobra.Command) (fs.FS, error) {
+	name, err := command.Flags().GetString("schemas")
+	if err != nil || name == "" {
+		return nil, err
+	}
+	return directoryOf(name)
 }
 
 // oneAgency loads the agency that --agency names.
@@ -94,7 +175,7 @@ func oneAgency(command *cobra.Command) (*adapters.Agency, error) {
 	if err != nil {
 		return nil, err
 	}
-	overlay, err := command.Flags().GetString("agency-folders")
+	overlay, err := command.Flags().GetString("agencies")
 	if err != nil {
 		return nil, err
 	}
@@ -102,16 +183,30 @@ func oneAgency(command *cobra.Command) (*adapters.Agency, error) {
 	if err != nil {
 		return nil, err
 	}
+	schemas, err := schemasOf(command)
+	if err != nil {
+		return nil, err
+	}
+	if schemas != nil {
+		fsys = adapters.Supply(fsys, schemas)
+	}
 	if _, err := fs.Stat(fsys, name); name == "" || err != nil {
 		names, failure := adapters.Names(fsys)
 		return nil, errors.Join(usageError{fmt.Errorf("--agency: choose one of %v", names)}, failure)
 	}
-	return adapters.Load(fsys, name, adapters.Deployment{})
+	agency, err := adapters.Load(fsys, name, adapters.Deployment{})
+	if err == nil && len(agency.Missing()) > 0 {
+		err = usageError{fmt.Errorf("%s is off: its schemas (%s) are not here: --schemas DIR", name, strings.Join(agency.Missing(), ", "))}
+		agency.Close()
+	}
+	return agency, err
 }
 
 func addAgencyFlags(command *cobra.Command) {
 	command.Flags().String("agency", "", "the agency's name")
-	command.Flags().String("agency-folders", "", "folder of agency folders that replace or extend the built-in ones")
+	command.Flags().String("agencies", "", "folder of agency folders that replace or extend the built-in ones")
+	command.Flags().SetNormalizeFunc(agenciesAlias)
+	addSchemasFlag(command)
 	command.Flags().String("language", "en", "language of messages: en or zh")
 }
 
@@ -135,34 +230,18 @@ func renderCommand() *cobra.Command {
 	return command
 }
 
+// render shows what the mapping makes of a declaration, sound or not: only the
+// mapping, the agency's rules and the schema refuse. What the declaration's own
+// kind has against it is counted on standard error.
 func render(command *cobra.Command, agency *adapters.Agency, body []byte) error {
-	value, faults := declare.ParseJSON(body, declare.MostBytes)
-	if len(faults) > 0 {
-		return refuse(command, faults)
-	}
-	tree, ok := value.(map[string]any)
-	if !ok {
-		return errors.New("a declaration is a JSON object")
-	}
-	kinds, err := declare.LoadKinds()
+	subject, faults, err := subjectOf(command, body)
 	if err != nil {
 		return err
 	}
-	kind, reference := text(tree, "kind"), text(tree, "reference")
-	if kinds[kind] == nil {
-		return errors.New("the declaration's kind is not known here")
-	}
-	now := time.Now()
-	if faults, err = kinds[kind].Check(tree, now); err != nil {
-		return err
-	}
-	if len(declare.Refusals(faults)) > 0 {
+	if len(faults) > 0 {
 		return refuse(command, faults)
 	}
-	ids := declare.NewIDs(time.Now, rand.Reader)
-	draft, faults, err := agency.Draft(declare.Subject{
-		DeclarationID: ids.New("dec"), MessageID: ids.New("msg"), Reference: reference, Kind: kind, Tree: tree, AcceptedAt: now,
-	})
+	draft, faults, err := agency.Draft(subject)
 	if err != nil {
 		return err
 	}
@@ -171,6 +250,50 @@ func render(command *cobra.Command, agency *adapters.Agency, body []byte) error 
 	}
 	_, err = command.OutOrStdout().Write(draft.Body.Bytes())
 	return err
+}
+
+// subjectOf reads a declaration as if it were accepted now, and says on
+// standard error how many faults its own kind finds.
+func subjectOf(command *cobra.Command, body []byte) (declare.Subject, []declare.Fault, error) {
+	value, faults := declare.ParseJSON(body, declare.MostBytes)
+	if invisible(faults) {
+		fmt.Fprintln(command.ErrOrStderr(), "singlewindow: validate would refuse invisible characters")
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		decoder.UseNumber()
+		if err := decoder.Decode(&value); err != nil {
+			return declare.Subject{}, nil, err
+		}
+	} else if len(faults) > 0 {
+		return declare.Subject{}, faults, nil
+	}
+	tree, ok := value.(map[string]any)
+	if !ok {
+		return declare.Subject{}, nil, errors.New("a declaration is a JSON object")
+	}
+	kinds, err := declare.LoadKinds()
+	if err != nil {
+		return declare.Subject{}, nil, err
+	}
+	now := time.Now()
+	if kind := kinds[text(tree, "kind")]; kind != nil {
+		found, err := kind.Check(tree, now)
+		if err != nil {
+			fmt.Fprintln(command.ErrOrStderr(), "singlewindow: the declaration itself could not be judged:", err)
+		}
+		if count := len(declare.Refusals(found)); count > 0 {
+			fmt.Fprintf(command.ErrOrStderr(), "singlewindow: validate would tell %s of the declaration itself\n", counted(count, "fault"))
+		}
+	}
+	ids := declare.NewIDs(time.Now, rand.Reader)
+	return declare.Subject{
+		DeclarationID: ids.New("dec"), MessageID: ids.New("msg"), Reference: text(tree, "reference"), Kind: text(tree, "kind"), Tree: tree, AcceptedAt: now,
+	}, nil, nil
+}
+
+// invisible tells whether control and invisible characters are all that is
+// wrong: the intake refuses them, but messages of agencies may hold some.
+func invisible(faults []declare.Fault) bool {
+	return len(faults) > 0 && !slices.ContainsFunc(faults, func(f declare.Fault) bool { return f.Code != "json.character" })
 }
 
 func text(tree map[string]any, name string) string {
@@ -214,12 +337,34 @@ func readCommand() *cobra.Command {
 			if len(faults) > 0 {
 				return refuse(command, faults)
 			}
-			encoder := json.NewEncoder(command.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			encoder.SetEscapeHTML(false)
-			return encoder.Encode(tree)
+			return writeDeclaration(command.OutOrStdout(), tree)
 		},
 	}
 	addAgencyFlags(command)
 	return command
+}
+
+// writeDeclaration writes a declaration with its kind at the top, where people
+// look for it; the rest stands in the order of the names.
+func writeDeclaration(out io.Writer, tree map[string]any) error {
+	rest := maps.Clone(tree)
+	delete(rest, "kind")
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(rest); err != nil {
+		return err
+	}
+	kind, err := json.Marshal(tree["kind"])
+	if err != nil {
+		return err
+	}
+	_, members, _ := strings.Cut(text.String(), "{")
+	comma := ","
+	if len(rest) == 0 {
+		comma = "\n"
+	}
+	_, err = fmt.Fprintf(out, "{\n  \"kind\": %s%s%s", kind, comma, members)
+	return err
 }

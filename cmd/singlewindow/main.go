@@ -61,7 +61,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		serveCommand(), demoCommand(), benchCommand(),
-		checkCommand(), renderCommand(), readCommand(),
+		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
 		submitCommand(), validateCommand(), statusCommand(),
 		tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
 	)

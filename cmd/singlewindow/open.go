@@ -119,7 +119,9 @@ func writeOnce(file string, content []byte) error {
 // gateway is a running gateway with its doors open.
 type gateway struct {
 	*store
-	agencies []*adapters.Agency
+	settings settings
+	schemas  fs.FS // supplies agency folders; nil supplies nothing
+	folders  *adapters.Folders
 	slots    *xsd.Slots
 	gateway  *declare.Gateway
 	handler  http.Handler
@@ -143,17 +145,8 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fsys, err := folders(s.AgencyFolders)
-	if err != nil {
+	if err := g.openFolders(s, deployments, log); err != nil {
 		return err
-	}
-	if g.agencies, err = adapters.LoadAll(fsys, deployments); err != nil {
-		return err
-	}
-	for name := range deployments {
-		if !hasAgency(g.agencies, name) {
-			return usageError{fmt.Errorf("the configuration names agency %s, which has no folder", name)}
-		}
 	}
 	if g.slots, err = xsd.OpenSlots(filepath.Join(s.Data, "validating")); err != nil {
 		return err
@@ -165,12 +158,10 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	agencies := make([]declare.Agency, len(g.agencies))
-	for i, agency := range g.agencies {
+	for _, agency := range g.folders.Agencies() {
 		agency.UseSlots(g.slots)
-		agencies[i] = agency
 	}
-	g.gateway = declare.New(g.ledger, kinds, agencies, g.ids, time.Now, declare.DefaultTiming(), log)
+	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
 	g.handler = api.New(api.Options{
 		Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 	})
@@ -184,15 +175,6 @@ func (g *gateway) ready(ctx context.Context) error {
 		return errors.New("stopping")
 	}
 	return g.ledger.Ping(ctx)
-}
-
-func hasAgency(agencies []*adapters.Agency, name string) bool {
-	for _, agency := range agencies {
-		if agency.Profile().Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // run serves on listener until ctx ends, then stops in order: no new requests,
@@ -212,6 +194,12 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	delivered, served := make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
+	watching, stopWatching := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		g.watch(watching, log)
+	}()
 
 	var failure error
 	select {
@@ -223,6 +211,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 		failure = fmt.Errorf("the private PostgreSQL ended: %w", g.private.Err())
 	}
 	g.stopping.Store(true)
+	stopWatching()
+	<-watched
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	failure = errors.Join(failure, server.Shutdown(closing))
@@ -238,8 +228,10 @@ func (g *gateway) databaseGone() <-chan struct{} {
 }
 
 func (g *gateway) close() error {
-	for _, agency := range g.agencies {
-		agency.Close()
+	if g.folders != nil {
+		for _, agency := range g.folders.Agencies() {
+			agency.Close()
+		}
 	}
 	var err error
 	if g.slots != nil {

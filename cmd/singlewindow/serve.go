@@ -19,6 +19,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.reread = func() (settings, error) { return readSettings(command) }
 			return serve(command.Context(), s, newLog())
 		},
 	}
@@ -43,12 +44,15 @@ func serve(ctx context.Context, s settings, log *slog.Logger) error {
 		return errors.Join(err, g.close())
 	}
 	on := 0
-	for _, agency := range g.agencies {
-		if agency.Profile().On {
+	for _, agency := range g.folders.Agencies() {
+		switch profile := agency.Profile(); {
+		case profile.On:
 			on++
-			continue
+		case len(profile.Missing) > 0:
+			log.Warn("agency is off: its schemas are not supplied, see --schemas", "agency", profile.Name, "missing", profile.Missing)
+		default:
+			log.Warn("agency is off: it has no url", "agency", profile.Name)
 		}
-		log.Warn("agency is off: it has no url", "agency", agency.Profile().Name)
 	}
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "agencies", on)
 	err = g.run(ctx, listener, log)

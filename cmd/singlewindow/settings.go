@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"singlewindow/adapters"
 	"singlewindow/cmd/privatepostgres"
@@ -22,8 +23,13 @@ type settings struct {
 	Database      string                `yaml:"database"`
 	Data          string                `yaml:"data"`
 	PostgresBin   string                `yaml:"postgres-bin"`
-	AgencyFolders string                `yaml:"agency-folders"`
+	AgencyFolders string                `yaml:"agency-folders"` // --agencies: the key agencies holds where they are
+	Schemas       string                `yaml:"schemas"`
 	Agencies      map[string]deployment `yaml:"agencies"`
+
+	// reread gives the settings as they are now, for what may change under a
+	// running gateway; nil when nothing does.
+	reread func() (settings, error)
 }
 
 // deployment says where an agency is; its contract is its folder's business.
@@ -37,7 +43,8 @@ var settingHelp = []struct{ name, fallback, help string }{
 	{"database", "", "PostgreSQL URL; without one a private PostgreSQL is started"},
 	{"data", "", "folder for the private PostgreSQL and the gateway's secret (default: /var/lib/singlewindow as root, else the user's data folder)"},
 	{"postgres-bin", "", "folder of initdb and postgres (default: searched)"},
-	{"agency-folders", "", "folder of agency folders that replace or extend the built-in ones"},
+	{"agencies", "", "folder of agency folders that replace or extend the built-in ones; watched while serving"},
+	{"schemas", "", "folder of schemas that agency folders need and may not ship; watched while serving"},
 }
 
 // addSettings declares the flags that a command with a ledger has.
@@ -47,7 +54,16 @@ func addSettings(command *cobra.Command) {
 	for _, setting := range settingHelp {
 		flags.String(setting.name, setting.fallback, setting.help)
 	}
+	flags.SetNormalizeFunc(agenciesAlias)
 	flags.StringArray("agency", nil, "NAME=URL[,CREDENTIAL-FILE] of an agency; may be repeated")
+}
+
+// agenciesAlias understands what --agencies was called before.
+func agenciesAlias(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "agency-folders" {
+		name = "agencies"
+	}
+	return pflag.NormalizedName(name)
 }
 
 // readSettings gathers the configuration. Every fault in it is a usage error.
@@ -56,7 +72,7 @@ func readSettings(command *cobra.Command) (settings, error) {
 	if err != nil {
 		return s, usageError{err}
 	}
-	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agency-folders": &s.AgencyFolders}
+	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas}
 	for _, setting := range settingHelp {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
@@ -116,6 +132,18 @@ func readSettingsFile(command *cobra.Command) (settings, error) {
 	return s, nil
 }
 
+// current gives the deployments as they are configured now.
+func (s settings) current() (adapters.Deployments, error) {
+	if s.reread != nil {
+		fresh, err := s.reread()
+		if err != nil {
+			return nil, err
+		}
+		s = fresh
+	}
+	return s.deployments()
+}
+
 // deployments reads the credentials that the configuration names.
 func (s settings) deployments() (adapters.Deployments, error) {
 	found := adapters.Deployments{}
@@ -144,6 +172,15 @@ func folders(overlay string) (fs.FS, error) {
 		return nil, err
 	}
 	return adapters.Overlay(upper, adapters.Embedded()), nil
+}
+
+// schemas gives the folder that supplies what agency folders may not ship; nil
+// when there is none.
+func (s settings) schemas() (fs.FS, error) {
+	if s.Schemas == "" {
+		return nil, nil
+	}
+	return directoryOf(s.Schemas)
 }
 
 func directoryOf(name string) (fs.FS, error) {

@@ -4,8 +4,10 @@
 -- ones; an empty declaration means that the notice waits for its match.
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::jsonb[],
-                         $10::timestamptz[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::boolean[], $16::text[], $17::jsonb[])
-        AS n (id, received_at, agency, source, digest, body, unreadable, message_id, numbers, issued_at, version, rank, word, decision, reopens, remark, errors)
+                         $10::timestamptz[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::boolean[], $16::text[], $17::jsonb[],
+                         $18::boolean[], $19::jsonb[], $20::jsonb[])
+        AS n (id, received_at, agency, source, digest, body, unreadable, message_id, numbers, issued_at, version, rank, word, decision, reopens, remark, errors,
+              opens, duties, documents)
 ), first AS (
     INSERT INTO notice_digest AS d (agency, digest, notice_id, received_at)
     SELECT agency, digest, id, received_at FROM given
@@ -24,10 +26,12 @@ WITH given AS (
      WHERE n.id IN (SELECT notice_id FROM first)
 )
 INSERT INTO notice (id, received_at, agency, source, state, digest, body, tenant_id, declaration_id, message_id,
-                    numbers, issued_at, version, rank, word, decision, reopens, remark, errors)
+                    numbers, issued_at, version, rank, word, decision, reopens, remark, errors,
+                    opens, duties, documents)
 SELECT id, received_at, agency, source,
        CASE WHEN unreadable <> '' THEN 'unreadable' WHEN declaration_id = '' THEN 'unmatched' ELSE 'applied' END,
        digest, body, tenant_id, declaration_id, message_id,
-       numbers, issued_at, version, rank, word, decision, reopens, CASE WHEN unreadable <> '' THEN unreadable ELSE remark END, errors
+       numbers, issued_at, version, rank, word, decision, reopens, CASE WHEN unreadable <> '' THEN unreadable ELSE remark END, errors,
+       opens, duties, documents
   FROM placed
 RETURNING id, state, tenant_id, declaration_id

@@ -1,0 +1,97 @@
+package xsd
+
+//#include <libxml/xmlerror.h>
+import "C"
+
+// kinds tells what each number of libxml2's validator means: our code, and what was not kept (see Violation.Facet). It
+// names all of them, those that today's libxml2 never raises too: versions differ.
+var kinds = map[C.int]struct{ code, facet string }{
+	C.XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_1: {"xsd.type", "type"},
+	C.XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_2: {"xsd.type", "type"},
+	C.XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_3: {"xsd.type", "type"},
+	C.XML_SCHEMAV_CVC_ATTRIBUTE_3:          {"xsd.type", "type"},
+	C.XML_SCHEMAV_CVC_ELT_5_1_2:            {"xsd.type", "type"},
+	C.XML_SCHEMAV_CVC_ELT_5_2_1:            {"xsd.type", "type"},
+	C.XML_SCHEMAV_ATTRINVALID:              {"xsd.type", "type"},
+	C.XML_SCHEMAV_NOTSIMPLE:                {"xsd.type", "type"},
+	C.XML_SCHEMAV_VALUE:                    {"xsd.type", "type"},
+
+	C.XML_SCHEMAV_CVC_LENGTH_VALID:         {"xsd.length", "length"},
+	C.XML_SCHEMAV_CVC_MINLENGTH_VALID:      {"xsd.minLength", "minLength"},
+	C.XML_SCHEMAV_CVC_MAXLENGTH_VALID:      {"xsd.maxLength", "maxLength"},
+	C.XML_SCHEMAV_CVC_MININCLUSIVE_VALID:   {"xsd.range", "minInclusive"},
+	C.XML_SCHEMAV_CVC_MAXINCLUSIVE_VALID:   {"xsd.range", "maxInclusive"},
+	C.XML_SCHEMAV_CVC_MINEXCLUSIVE_VALID:   {"xsd.range", "minExclusive"},
+	C.XML_SCHEMAV_CVC_MAXEXCLUSIVE_VALID:   {"xsd.range", "maxExclusive"},
+	C.XML_SCHEMAV_CVC_TOTALDIGITS_VALID:    {"xsd.digits", "totalDigits"},
+	C.XML_SCHEMAV_CVC_FRACTIONDIGITS_VALID: {"xsd.digits", "fractionDigits"},
+	C.XML_SCHEMAV_CVC_PATTERN_VALID:        {"xsd.pattern", "pattern"},
+	C.XML_SCHEMAV_CVC_ENUMERATION_VALID:    {"xsd.enumeration", "enumeration"},
+	C.XML_SCHEMAV_CVC_FACET_VALID:          {"xsd.value", ""},
+	C.XML_SCHEMAV_FACET:                    {"xsd.value", ""},
+
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_3_1:   {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_ATTRIBUTE_4:        {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_AU:                 {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_ELT_5_1_1:          {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_ELT_5_2_2_2_1:      {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_ELT_5_2_2_2_2:      {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_HAVEDEFAULT:            {"xsd.value", "fixed"},
+	C.XML_SCHEMAV_CVC_TYPE_3_1_1:         {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_3_2_1: {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_3_2_2: {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_5_1:   {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_5_2:   {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_ATTRIBUTE_1:        {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_ATTRIBUTE_2:        {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_ATTRUNKNOWN:            {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_INVALIDATTR:            {"xsd.attribute", "unexpected"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_4:     {"xsd.attribute", "required"},
+
+	C.XML_SCHEMAV_CVC_TYPE_3_1_2:       {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_2_1: {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_2_2: {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_2_3: {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_CVC_ELT_5_2_2_1:      {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_NOTEMPTY:             {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_ELEMCONT:             {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_EXTRACONTENT:         {"xsd.unexpected", "content"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_2_4: {"xsd.unexpected", "expected"},
+	C.XML_SCHEMAV_ELEMENT_CONTENT:      {"xsd.unexpected", "expected"},
+	C.XML_SCHEMAV_MISSING:              {"xsd.unexpected", "expected"},
+	C.XML_SCHEMAV_WRONGELEM:            {"xsd.unexpected", "expected"},
+	C.XML_SCHEMAV_INVALIDELEM:          {"xsd.unexpected", "expected"},
+	C.XML_SCHEMAV_CVC_WILDCARD:         {"xsd.unexpected", ""},
+	C.XML_SCHEMAV_UNDECLAREDELEM:       {"xsd.unexpected", ""},
+	C.XML_SCHEMAV_NOTYPE:               {"xsd.unexpected", ""},
+
+	C.XML_SCHEMAV_CVC_ELT_1:                {"xsd.root", "expected"},
+	C.XML_SCHEMAV_DOCUMENT_ELEMENT_MISSING: {"xsd.root", "expected"},
+	C.XML_SCHEMAV_NOROOT:                   {"xsd.root", "expected"},
+	C.XML_SCHEMAV_NOTTOPLEVEL:              {"xsd.root", "expected"},
+
+	C.XML_SCHEMAV_CVC_ELT_2:          {"xsd.abstract", "abstract"},
+	C.XML_SCHEMAV_CVC_TYPE_2:         {"xsd.abstract", "abstract"},
+	C.XML_SCHEMAV_CVC_COMPLEX_TYPE_1: {"xsd.abstract", "abstract"},
+	C.XML_SCHEMAV_ISABSTRACT:         {"xsd.abstract", "abstract"},
+
+	C.XML_SCHEMAV_CVC_ELT_3_1:   {"xsd.nil", "nillable"},
+	C.XML_SCHEMAV_NOTNILLABLE:   {"xsd.nil", "nillable"},
+	C.XML_SCHEMAV_CVC_ELT_3_2_2: {"xsd.nil", "nillable"},
+	C.XML_SCHEMAV_CVC_ELT_3_2_1: {"xsd.nil", "nil"},
+
+	C.XML_SCHEMAV_CVC_ELT_4_1: {"xsd.typeName", "xsi:type"},
+	C.XML_SCHEMAV_CVC_ELT_4_2: {"xsd.typeName", "xsi:type"},
+	C.XML_SCHEMAV_CVC_ELT_4_3: {"xsd.typeName", "xsi:type"},
+	C.XML_SCHEMAV_CVC_TYPE_1:  {"xsd.typeName", "xsi:type"},
+
+	C.XML_SCHEMAV_CVC_IDC:   {"xsd.key", "key"},
+	C.XML_SCHEMAV_CVC_ELT_6: {"xsd.key", "key"},
+	C.XML_SCHEMAV_CVC_ELT_7: {"xsd.key", "key"},
+
+	C.XML_SCHEMAV_NOROLLBACK:     {"xsd.internal", ""},
+	C.XML_SCHEMAV_NOTDETERMINIST: {"xsd.internal", ""},
+	C.XML_SCHEMAV_CONSTRUCT:      {"xsd.internal", ""},
+	C.XML_SCHEMAV_INTERNAL:       {"xsd.internal", ""},
+	C.XML_SCHEMAV_MISC:           {"xsd.internal", ""},
+}
