@@ -45,3 +45,58 @@ func (a *Agency) ReadBack(message []byte) (map[string]any, []declare.Fault, erro
 	}
 	return nil, faults, nil
 }
+
+// A ToldNotice is a notice as samples/answers/*.json, and the command line, tell it.
+type ToldNotice struct {
+	MessageID string                `json:"messageId,omitempty"`
+	Numbers   map[string]string     `json:"numbers,omitempty"`
+	IssuedAt  string                `json:"issuedAt,omitempty"` // RFC 3339, UTC
+	Version   int                   `json:"version,omitempty"`
+	Word      string                `json:"word"`
+	Decision  declare.Decision      `json:"decision"`
+	Rank      int                   `json:"rank"`
+	Reopens   bool                  `json:"reopens,omitempty"`
+	Opens     bool                  `json:"opens,omitempty"`
+	Text      declare.Text          `json:"text"`
+	Remark    string                `json:"remark,omitempty"`
+	Errors    []declare.AgencyError `json:"errors,omitempty"`
+
+	Documents []declare.DocumentWanted `json:"documents,omitempty"`
+	Duties    []declare.Duty           `json:"duties,omitempty"`
+}
+
+func told(reading declare.Reading) ToldNotice {
+	notice := ToldNotice{
+		MessageID: reading.MessageID, Numbers: reading.Numbers, Version: reading.Version, Word: reading.Word, Decision: reading.Decision,
+		Rank: reading.Rank, Reopens: reading.Reopens, Text: reading.Text, Remark: reading.Remark, Errors: reading.Errors,
+		Opens: reading.Opens, Documents: reading.Documents, Duties: reading.Duties,
+	}
+	if !reading.IssuedAt.IsZero() {
+		notice.IssuedAt = reading.IssuedAt.UTC().Format(timeFormat)
+	}
+	return notice
+}
+
+// ReadNotice reads a notice of the agency. Given the declaration it answers,
+// what it points at is named by JSON Pointers into that. The error is a
+// [*declare.Unreadable] when the bytes are no notice of the agency.
+func (a *Agency) ReadNotice(body []byte, answered *declare.Subject) (ToldNotice, error) {
+	reading, err := a.Read(body)
+	if err != nil {
+		return ToldNotice{}, err
+	}
+	notice := told(reading)
+	if answered == nil {
+		return notice, nil
+	}
+	for i, e := range notice.Errors {
+		notice.Errors[i].Pointer = a.Locate(*answered, e.XMLPath)
+	}
+	for i, d := range notice.Documents {
+		notice.Documents[i].Pointer = a.Locate(*answered, d.XMLPath)
+	}
+	for i, d := range notice.Duties {
+		notice.Duties[i].Pointer = a.Locate(*answered, d.XMLPath)
+	}
+	return notice, nil
+}

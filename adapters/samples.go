@@ -197,37 +197,6 @@ func (c *checker) expect(file string, got []byte) error {
 	return faultIn(c.named(file), wanted, line, 1, text)
 }
 
-// A readNotice is a reading as samples/answers/*.json tell it.
-type readNotice struct {
-	MessageID string                `json:"messageId,omitempty"`
-	Numbers   map[string]string     `json:"numbers,omitempty"`
-	IssuedAt  string                `json:"issuedAt,omitempty"` // RFC 3339, UTC
-	Version   int                   `json:"version,omitempty"`
-	Word      string                `json:"word"`
-	Decision  declare.Decision      `json:"decision"`
-	Rank      int                   `json:"rank"`
-	Reopens   bool                  `json:"reopens,omitempty"`
-	Opens     bool                  `json:"opens,omitempty"`
-	Text      declare.Text          `json:"text"`
-	Remark    string                `json:"remark,omitempty"`
-	Errors    []declare.AgencyError `json:"errors,omitempty"`
-
-	Documents []declare.DocumentWanted `json:"documents,omitempty"`
-	Duties    []declare.Duty           `json:"duties,omitempty"`
-}
-
-func told(reading declare.Reading) readNotice {
-	notice := readNotice{
-		MessageID: reading.MessageID, Numbers: reading.Numbers, Version: reading.Version, Word: reading.Word, Decision: reading.Decision,
-		Rank: reading.Rank, Reopens: reading.Reopens, Text: reading.Text, Remark: reading.Remark, Errors: reading.Errors,
-		Opens: reading.Opens, Documents: reading.Documents, Duties: reading.Duties,
-	}
-	if !reading.IssuedAt.IsZero() {
-		notice.IssuedAt = reading.IssuedAt.UTC().Format(timeFormat)
-	}
-	return notice
-}
-
 // runAnswers reads samples/answers/*.xml and compares with the .json beside
 // each: whatever that tells must be so.
 func (c *checker) runAnswers() {

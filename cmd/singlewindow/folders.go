@@ -319,7 +319,9 @@ func refuse(command *cobra.Command, faults []declare.Fault) error {
 
 func readCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "read --agency A FILE", Short: "Read an agency's XML back into a declaration", Args: cobra.ExactArgs(1),
+		Use: "read --agency A FILE", Short: "Read an agency's XML back into a declaration, or say what its notice means", Args: cobra.ExactArgs(1),
+		Long: "Prints the declaration that a message to the agency holds, or, when FILE is a notice of the agency, what it says. With\n" +
+			"--declaration, the faults, documents and duties of a notice are pointed at in the declaration it answers.",
 		RunE: func(command *cobra.Command, files []string) error {
 			agency, err := oneAgency(command)
 			if err != nil {
@@ -334,14 +336,53 @@ func readCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(faults) > 0 {
-				return refuse(command, faults)
+			if len(faults) == 0 {
+				return writeDeclaration(command.OutOrStdout(), tree)
 			}
-			return writeDeclaration(command.OutOrStdout(), tree)
+			return readNotice(command, agency, message, faults)
 		},
 	}
 	addAgencyFlags(command)
+	command.Flags().String("declaration", "", "the declaration that a notice answers, as JSON")
 	return command
+}
+
+// readNotice tells what a notice says. What is none, and no message either, is
+// refused for what a message must be.
+func readNotice(command *cobra.Command, agency *adapters.Agency, body []byte, faults []declare.Fault) error {
+	file, err := command.Flags().GetString("declaration")
+	if err != nil {
+		return err
+	}
+	var answered *declare.Subject
+	if file != "" {
+		content, err := readFile(command, file)
+		if err != nil {
+			return err
+		}
+		subject, faults, err := subjectOf(command, content)
+		if err != nil {
+			return err
+		}
+		if len(faults) > 0 {
+			return refuse(command, faults)
+		}
+		answered = &subject
+	}
+	notice, err := agency.ReadNotice(body, answered)
+	var unreadable *declare.Unreadable
+	switch {
+	case errors.As(err, &unreadable) && unreadable.Code != "notice.root" && !strings.HasPrefix(unreadable.Code, "x"):
+		return refuse(command, unreadable.Faults) // it is a notice, but not one to understand
+	case errors.As(err, &unreadable):
+		return refuse(command, faults)
+	case err != nil:
+		return err
+	}
+	encoder := json.NewEncoder(command.OutOrStdout())
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(notice)
 }
 
 // writeDeclaration writes a declaration with its kind at the top, where people
