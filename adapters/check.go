@@ -127,6 +127,7 @@ func (c *checker) run(fsys fs.FS) {
 	for _, kind := range c.agency.profile.Kinds {
 		c.checkMapping(c.agency.file.Takes[kind].Mapping, c.agency.takes[kind])
 	}
+	c.checkReads()
 	c.checkLists()
 	c.judgeClaims()
 	c.report.Faults = append(open, c.notFollowing(open, c.report.Faults)...)

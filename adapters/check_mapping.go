@@ -31,6 +31,8 @@ func (c *checker) checkMapping(file string, taken take) {
 		m.checkRule(rule)
 	}
 	m.checkDemands(taken.mapping)
+	m.checkSources(taken.mapping)
+	m.checkOrder(taken.mapping)
 }
 
 // A mappingCheck is one mapping file held to one schema.
@@ -74,6 +76,7 @@ func (m *mappingCheck) checkRule(rule *mapping.Rule) {
 			m.faultAt(at, "the schema has "+rule.Path+" in "+spaceName(node.space)+", the mapping writes it in "+spaceName(space))
 		}
 	}
+	m.checkPlaces(rule, text, node)
 	m.claim(rule, text, node)
 }
 

@@ -337,7 +337,7 @@ func (a *Agency) schema(files *schemaFiles, name string) (*xsd.Schema, error) {
 	if !fs.ValidPath(name) {
 		return nil, errors.New("the schema must be a path inside the folder")
 	}
-	compiled, err := xsd.Compile(filepath.Join(files.directory, filepath.FromSlash(name)))
+	compiled, err := xsd.CompileIn(filepath.Join(files.directory, "schema"), filepath.Join(files.directory, filepath.FromSlash(name)))
 	if err != nil {
 		return nil, err
 	}
@@ -374,15 +374,13 @@ func (s *schemaFiles) fault(file *yamlFile, err error, keys ...any) Fault {
 	if !errors.As(err, &compile) {
 		return file.at(err.Error(), keys...)
 	}
+	text := strings.ReplaceAll(compile.Text, s.directory+string(filepath.Separator), "")
 	inside, relErr := filepath.Rel(s.directory, compile.File)
 	content, readErr := os.ReadFile(compile.File)
-	if relErr != nil || readErr != nil {
-		return file.at(compile.Text, keys...)
+	if relErr != nil || readErr != nil || !filepath.IsLocal(inside) {
+		return file.at(text, keys...)
 	}
-	return Fault{
-		File: path.Join(path.Dir(file.name), filepath.ToSlash(inside)), Line: compile.Line, Column: compile.Column,
-		Excerpt: excerpt(content, compile.Line, compile.Column), Text: compile.Text,
-	}
+	return faultIn(path.Join(path.Dir(file.name), filepath.ToSlash(inside)), content, compile.Line, max(compile.Column, 1), text)
 }
 
 // UseSlots guards every later validation by the slots of this process, see

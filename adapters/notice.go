@@ -349,7 +349,7 @@ func plainDecimal(text *string, at string) error {
 
 func wholeNumber(text, code, at string) (int, error) {
 	number, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
+	if err != nil || number < 0 {
 		return 0, unreadable(code, declare.Fault{
 			XMLPath: at, Text: declare.Text{English: "The version, or the number of an item, is not a whole number.", Chinese: "版本号或项号不是整数。"},
 		})

@@ -94,9 +94,12 @@ func readProfile(folder fs.FS, name string) (profileFile, *yamlFile, Faults) {
 	demand(breaker.Window > 0 && breaker.Slow > 0 && breaker.Probe > 0 && breaker.Minimum > 0 && breaker.Ratio.IsPositive() && breaker.Ratio.LessThanOrEqual(decimal.New(1, 0)),
 		"breaker needs window, slow, probe and minimum above 0 and ratio above 0 and at most 1", "breaker")
 	demand(len(profile.Answers.Understood)+len(profile.Answers.Taken) > 0, "answers needs understood or taken", "answers")
+	said := map[int]string{}
 	for key, statuses := range map[string][]int{"taken": profile.Answers.Taken, "understood": profile.Answers.Understood, "notTaken": profile.Answers.NotTaken, "denied": profile.Answers.Denied} {
 		for i, status := range statuses {
 			demand(http.StatusText(status) != "", "not an HTTP status", "answers", key, i)
+			demand(said[status] == "", "the status stands under "+said[status]+" already", "answers", key, i)
+			said[status] = key
 		}
 	}
 	if inquire := profile.Inquire; inquire != nil {

@@ -105,6 +105,20 @@ func quoted(tag string) string {
 	return tag
 }
 
+// demanded marks a run of alternatives, of which one must be chosen, for the
+// author to do so.
+func demanded(children []*xsd.Element) string {
+	for i, child := range children {
+		if i > 0 && !child.Choice {
+			break
+		}
+		if child.Min > 0 {
+			return toFill + ": "
+		}
+	}
+	return ""
+}
+
 // group writes the children of an element below key.
 func (m *skeletonMapping) group(key string, element *xsd.Element, path []string, array, indent string) {
 	if len(element.Required()) > 0 {
@@ -113,16 +127,17 @@ func (m *skeletonMapping) group(key string, element *xsd.Element, path []string,
 		fmt.Fprintf(&m.text, "%s%s: [] # %s: at least one of these\n", indent, key, toFill)
 	}
 	inner, choosing := indent+"  ", false
-	for _, child := range element.Children {
+	for i, child := range element.Children {
 		if child.Choice != choosing {
 			if choosing = child.Choice; choosing {
-				fmt.Fprintf(&m.text, "%s# one of:\n", inner)
+				fmt.Fprintf(&m.text, "%s# %sone of:\n", inner, demanded(element.Children[i:]))
 			}
 		}
 		here := append(slices.Clone(path), child.Name)
 		switch {
 		case child.Wildcard:
-			fmt.Fprintf(&m.text, "%s# an element of another schema may stand here\n", inner)
+			fmt.Fprintf(&m.text, "%s# %san element of another schema may stand here: - \"PREFIX:Name\": {group: […]}, its namespace under namespaces\n",
+				inner, demanded(element.Children[i:i+1]))
 		case child.Min > 0 && !child.Choice && len(path) < deepest:
 			m.element(child, here, array, inner)
 		default:

@@ -157,12 +157,17 @@ func (c *compiler) document(body ast.Node) {
 			rootName, rootAt = c.text(p.value), p.value.GetToken()
 		case "attr":
 			attributes = p.value
+		case "from":
+			root.from = []*pointer{c.pointer(root, p.value)}
+			if !root.from[0].inTree() {
+				c.fault(p.value.GetToken(), "the root's from is a pointer into the tree")
+			}
 		case "elements":
 			elements = p.value
 		case "blocks":
 			c.readBlocks(p.value)
 		default:
-			c.fault(p.at, "unknown key %q; a mapping has kind, namespace, namespaces, root, attr, blocks, elements", p.key)
+			c.fault(p.at, "unknown key %q; a mapping has kind, namespace, namespaces, root, attr, from, blocks, elements", p.key)
 		}
 	}
 	if m.kind == "" || rootName == "" || elements == nil {

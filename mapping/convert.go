@@ -28,7 +28,7 @@ type decimalVerb struct {
 
 // plainDecimal also bounds what reaches the decimal package: an exponent could
 // make a short text a number of gigabytes.
-var plainDecimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+var plainDecimal = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$`)
 
 const maxDecimal = 40
 
@@ -37,7 +37,7 @@ func (d *decimalVerb) check(text string) *Problem {
 		return problem("map.decimal", "")
 	}
 	_, fraction, _ := strings.Cut(text, ".")
-	if d.places >= 0 && len(fraction) > int(d.places) {
+	if d.places >= 0 && len(strings.TrimRight(fraction, "0")) > int(d.places) { // zeros at the end say nothing
 		p := problem("map.decimal", "places")
 		p.Detail["places"] = fmt.Sprint(d.places)
 		return p

@@ -17,6 +17,7 @@
 //	namespaces: {p: "urn:y"}     # optional: of names written p:Name
 //	root: Message                # name of the root element
 //	attr: {version: {const: "3.1"}}
+//	from: /node                  # optional: what the root stands for; Read makes it, be it empty
 //	blocks:                      # optional: groups that several elements share, by name
 //	  address: [{CityName: {from: cityName}}, …]
 //	elements:                    # the children of the root, in document order

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -42,7 +43,7 @@ func (m *Mapping) Read(xml []byte) (map[string]any, []Problem) {
 // parse gives the root element, nil when the document is not one element.
 func parse(xml []byte) *etree.Element {
 	doc := etree.NewDocument()
-	if doc.ReadFromBytes(xml) != nil || len(doc.ChildElements()) != 1 || !blank(&doc.Element) {
+	if doc.ReadFromBytes(bytes.TrimPrefix(xml, []byte("\ufeff"))) != nil || len(doc.ChildElements()) != 1 || !blank(&doc.Element) {
 		return nil
 	}
 	return doc.Root()

@@ -92,6 +92,12 @@ func (m *Model) follow(steps int, is func(e *Element, step int) bool) *Element {
 	return found
 }
 
+// Sequence tells whether e's children stand in the order of Children, as far as
+// they are there.
+func (e *Element) Sequence() bool {
+	return e.content != nil && e.content.particle != nil && e.content.particle.ordered()
+}
+
 // Required are the child elements that must be present whenever e is: not those of a choice, and no wildcard.
 func (e *Element) Required() []*Element {
 	var required []*Element

@@ -47,6 +47,25 @@ func (p *particle) optional() bool {
 	return false
 }
 
+// ordered tells whether the elements of p come in one order only.
+func (p *particle) ordered() bool {
+	switch p.kind {
+	case elementParticle, wildcardParticle:
+		return true
+	case allParticle:
+		return false
+	}
+	if p.max < 0 || p.max > 1 || p.kind == choiceParticle && len(p.parts) > 1 {
+		return false // of a choice one may list the alternatives in any order
+	}
+	for _, part := range p.parts {
+		if !part.ordered() {
+			return false
+		}
+	}
+	return true
+}
+
 // after is what may follow once an element called name was read, nil if p cannot begin with it. XML Schema demands that
 // one name fits one particle only, so the first fit is the only one.
 func (p *particle) after(name xml.Name) *particle {

@@ -56,12 +56,16 @@ var compiling sync.Mutex
 // Compile reads the driver schema at path and every file it includes or imports by relative location. Locations on the
 // network are refused. Any error is a *CompileError. Compile once and keep the Schema: compiling costs memory that
 // libxml2 does not give back.
-func Compile(path string) (*Schema, error) {
+func Compile(path string) (*Schema, error) { return CompileIn("", path) }
+
+// CompileIn is Compile for a schema that a stranger wrote: nothing outside
+// directory is read, whatever its includes say. "" confines nothing.
+func CompileIn(directory, path string) (*Schema, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, &CompileError{File: path, Text: err.Error()}
 	}
-	set, err := readSet(path)
+	set, err := readSet(directory, path)
 	if err != nil {
 		return nil, err
 	}

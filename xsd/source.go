@@ -80,14 +80,15 @@ func (n *node) fault(text string) error {
 
 // set is a driver schema and all it includes and imports.
 type set struct {
-	folder  string
-	sources []*source
-	files   map[string][]byte // by path
-	imports map[string]string // the file of each namespace: libxml2 reads the first one only
+	folder   string
+	confined string // nothing outside this folder is read; "" confines nothing
+	sources  []*source
+	files    map[string][]byte // by path
+	imports  map[string]string // the file of each namespace: libxml2 reads the first one only
 }
 
-func readSet(path string) (*set, error) {
-	s := &set{folder: filepath.Dir(path), files: map[string][]byte{}, imports: map[string]string{}}
+func readSet(confined, path string) (*set, error) {
+	s := &set{folder: filepath.Dir(path), confined: confined, files: map[string][]byte{}, imports: map[string]string{}}
 	if err := s.read(path, "", &node{source: &source{path: path}}); err != nil {
 		return nil, err
 	}
@@ -146,6 +147,9 @@ func (s *set) follow(src *source) error {
 			return n.fault("schemaLocation " + location + " is not a relative path")
 		}
 		path := filepath.Join(filepath.Dir(src.path), filepath.FromSlash(location))
+		if s.confined != "" && !strings.HasPrefix(path, s.confined+string(filepath.Separator)) {
+			return n.fault("schemaLocation " + location + " leads out of the folder")
+		}
 		if n.name == "import" && s.imported(n.get("namespace"), path) {
 			continue
 		}

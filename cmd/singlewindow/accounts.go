@@ -17,11 +17,13 @@ func withStore(command *cobra.Command, work func(context.Context, *store) error)
 	if err != nil {
 		return err
 	}
-	opened, err := openStore(command.Context(), s, true, newLog())
+	ctx, stop := untilStopped(command) // a private PostgreSQL is stopped in order
+	defer stop()
+	opened, err := openStore(ctx, s, true, newLog())
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(command.Context(), opened), opened.close())
+	return errors.Join(work(ctx, opened), opened.close())
 }
 
 func tenantCommand() *cobra.Command {

@@ -67,7 +67,9 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := bench(command.Context(), command.ErrOrStderr(), o)
+			ctx, stop := untilStopped(command)
+			defer stop()
+			report, err := bench(ctx, command.ErrOrStderr(), o)
 			if err != nil {
 				return err
 			}

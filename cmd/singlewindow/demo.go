@@ -56,7 +56,9 @@ func demoCommand() *cobra.Command {
 			if !command.Flags().Changed("data") {
 				s.Data = filepath.Join(s.Data, "demo")
 			}
-			return demo(command.Context(), command.OutOrStdout(), s, once)
+			ctx, stop := untilStopped(command)
+			defer stop()
+			return demo(ctx, command.OutOrStdout(), s, once)
 		},
 	}
 	addSettings(command)

@@ -36,7 +36,7 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return tellReports(command.OutOrStdout(), reports, inJSON, verbose)
+			return tellReports(command.OutOrStdout(), reports, inJSON, verbose, command.Flags().Changed("schemas"))
 		},
 	}
 	addOutputFlag(command)
@@ -93,8 +93,10 @@ func checkFolders(command *cobra.Command, directory string, update bool) ([]adap
 	return reports, nil
 }
 
-func tellReports(out io.Writer, reports []adapters.Report, inJSON, verbose bool) error {
-	faulty := slices.ContainsFunc(reports, func(report adapters.Report) bool { return len(report.Faults) > 0 })
+// tellReports prints reports. supplied tells that schemas were given: then a
+// folder that still lacks its own is refused too.
+func tellReports(out io.Writer, reports []adapters.Report, inJSON, verbose, supplied bool) error {
+	faulty := slices.ContainsFunc(reports, func(report adapters.Report) bool { return len(report.Faults) > 0 || supplied && !report.Checked })
 	var err error
 	if inJSON {
 		encoder := json.NewEncoder(out)

@@ -25,9 +25,15 @@ func main() {
 	// Child processes are told of our death by that of the thread that started
 	// them: this one, which lives as long as we do.
 	runtime.LockOSThread()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	os.Exit(run(context.Background(), os.Args[1:]))
+}
+
+// untilStopped ends with the first SIGINT or SIGTERM, for commands that then
+// have something to finish; a second one kills. All others die of the first.
+func untilStopped(command *cobra.Command) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func run(ctx context.Context, arguments []string) int {

@@ -20,7 +20,9 @@ func serveCommand() *cobra.Command {
 				return err
 			}
 			s.reread = func() (settings, error) { return readSettings(command) }
-			return serve(command.Context(), s, newLog())
+			ctx, stop := untilStopped(command)
+			defer stop()
+			return serve(ctx, s, newLog())
 		},
 	}
 	addSettings(command)
