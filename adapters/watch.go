@@ -130,7 +130,7 @@ func (f *Folders) missed(names []string) []Change {
 		if k.gone || slices.Contains(names, name) {
 			continue
 		}
-		k.gone = true
+		k.gone, k.refused = true, nil
 		if k.agency == nil {
 			delete(f.known, name)
 		}
