@@ -257,9 +257,10 @@ func (r *reader) expect(rule *Rule, path string, s *scope, stands bool) {
 // value reads a text by a rule and puts it into the tree.
 func (r *reader) value(rule *Rule, text, code, path string, s *scope) (carried bool) {
 	switch {
-	case rule.collapse:
+	case !rule.collapse && rule.plain():
+	case strings.ContainsAny(text, "\t\r\n"):
 		text = strings.Join(strings.Fields(text), " ")
-	case !rule.plain():
+	default:
 		text = strings.TrimSpace(text) // insignificant in every type such a rule is for
 	}
 	switch {

@@ -82,7 +82,7 @@ func (m *Mapping) Require(path string) {
 
 // Collapse marks the element or attribute at a path as one whose type, by its
 // schema, makes nothing of white space: Read then drops what is around the
-// value and leaves one space between its parts.
+// value, and makes a line's end within it a space.
 func (m *Mapping) Collapse(path string) {
 	for _, r := range m.rules {
 		if r.Path == path {
