@@ -108,6 +108,9 @@ func TestMessagesOfOthersRoundTrip(t *testing.T) {
 		counts["exact: function "+function+" "+typeCode]++
 		counts["exact"]++
 	}
+	if counts["exact"] == 0 {
+		t.Error("no message was read and written")
+	}
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%4d %s", counts[what], what)
 	}
