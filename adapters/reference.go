@@ -2,7 +2,8 @@ package adapters
 
 import (
 	_ "embed"
-	"strings"
+
+	"singlewindow/mapping"
 )
 
 //go:embed doc.go
@@ -10,11 +11,4 @@ var documentation string
 
 // Reference is the text of this package's documentation, for those who write
 // agency folders and have no source at hand.
-func Reference() string {
-	text, _, _ := strings.Cut(documentation, "\npackage ")
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(strings.TrimPrefix(line, "//"), " ")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
+func Reference() string { return mapping.PackageText(documentation) }
