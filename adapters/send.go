@@ -19,6 +19,10 @@ import (
 	"singlewindow/declare"
 )
 
+// xmlPoisoned is what the XML room says of a document that killed the process
+// more than once.
+const xmlPoisoned = "xml.poisoned"
+
 const (
 	answerLimit     = 1 << 20 // bytes of an answer that are read at most
 	retryAfterLimit = time.Hour
@@ -133,6 +137,10 @@ func (a *Agency) taken(response *resty.Response) declare.Outcome {
 // not an answer to this one.
 func (a *Agency) understand(dispatch declare.Dispatch, response *resty.Response) declare.Outcome {
 	reading, err := a.Read(response.Body())
+	var unreadable *declare.Unreadable
+	if errors.As(err, &unreadable) && unreadable.Code == xmlPoisoned {
+		return declare.Outcome{Reason: declare.ReasonPoisoned, Status: response.StatusCode()}
+	}
 	if err != nil || reading.MessageID != "" && reading.MessageID != dispatch.MessageID {
 		return declare.Outcome{Reason: declare.ReasonNotUnderstood, Status: response.StatusCode()}
 	}

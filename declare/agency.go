@@ -139,6 +139,7 @@ const (
 	ReasonDigest            = "digestMismatch"
 	ReasonTooManyFailures   = "tooManyFailures"
 	ReasonNoWayToAsk        = "noWayToAsk"
+	ReasonNoticed           = "noticed" // a notice showed that the agency has it
 	ReasonAgencyUnavailable = "agencyUnavailable"
 )
 

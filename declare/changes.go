@@ -16,6 +16,7 @@ type changes struct {
 	events       eventColumns
 	numbers      numberColumns
 	tasks        []task
+	proved       []proved
 }
 
 // task is what an officer must decide.
@@ -133,6 +134,9 @@ func (c *changes) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	for _, t := range c.tasks {
 		batch.Queue(statement("open_task"), t.tenant, t.subject, t.kind, t.agency, t.declaration, t.why, t.at)
+	}
+	for _, p := range c.proved {
+		batch.Queue(statement("close_task"), p.key.tenant, p.id, p.at, string(ResolutionSettled), "singlewindow", "a notice shows that the agency has the message")
 	}
 	if batch.Len() == 0 {
 		return nil

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -58,7 +59,20 @@ type taken struct {
 	attempts, denials int
 	asked             bool // it was unsure: ask before sending again
 	firstSent         *time.Time
+	leaseUntil        time.Time // by our own clock
 	probe             bool
+}
+
+func (t taken) attempt(profile Profile) attempt {
+	return attempt{inquirable: profile.Inquirable, idempotent: profile.Idempotent, asked: t.asked, denials: t.denials}
+}
+
+// was is where the message stood before it was leased.
+func (t taken) was() Delivery {
+	if t.asked {
+		return DeliveryUnsure
+	}
+	return DeliveryQueued
 }
 
 func newCourier(g *Gateway, versions ...Agency) *courier {
@@ -241,20 +255,22 @@ func (c *courier) lease() time.Duration { return c.profile().Deadline + c.g.timi
 // take leases messages that are due, in the same write that records the
 // attempt: before a byte leaves.
 func (c *courier) take(ctx context.Context, most int, now time.Time) ([]taken, error) {
-	return c.takeBy(ctx, "take", c.name, most, now, now.Add(c.lease()))
+	until := now.Add(c.lease())
+	return c.takeBy(ctx, "take", until, c.name, most, now, until)
 }
 
 // takeOne leases the message to probe with: one that is unsure if there is
 // one, because asking about it has no effect, else the oldest.
 func (c *courier) takeOne(ctx context.Context, now time.Time) ([]taken, error) {
-	return c.takeBy(ctx, "take_probe", c.name, now, now.Add(c.lease()), now.Add(probeReach))
+	until := now.Add(c.lease())
+	return c.takeBy(ctx, "take_probe", until, c.name, now, until, now.Add(probeReach))
 }
 
-func (c *courier) takeBy(ctx context.Context, name string, arguments ...any) ([]taken, error) {
+func (c *courier) takeBy(ctx context.Context, name string, until time.Time, arguments ...any) ([]taken, error) {
 	var messages []taken
 	err := c.g.ledger.one(ctx, AgencyScope(c.name), name, arguments, func(rows pgx.Rows) (err error) {
 		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
-			t := taken{agency: c.name}
+			t := taken{agency: c.name, leaseUntil: until}
 			err := row.Scan(&t.tenant, &t.id, &t.declarationKey.id, &t.digest, &t.epoch, &t.attempts, &t.denials, &t.asked, &t.firstSent, &t.body)
 			return t, err
 		})
@@ -295,81 +311,68 @@ func (c *courier) carry(ctx context.Context, t taken) {
 	}
 }
 
-// exchange does what may be done with a message now and judges the outcome;
-// there is none when the agency was not spoken to.
+// exchange does with a message what the protocol wants done now, until it
+// says how that leaves the message; there is no outcome when the agency was
+// not spoken to.
 func (c *courier) exchange(ctx context.Context, t taken) (*settlement, *Outcome) {
 	agency := c.agency()
 	profile := agency.Profile()
-	ctx, cancel := context.WithTimeout(ctx, profile.Deadline)
-	defer cancel()
 	if digest := sha256.Sum256(t.body); !bytes.Equal(digest[:], t.digest) {
-		return c.setAside(t, ReasonDigest), nil
+		return c.happen(t, DeliverySending, onBytesChanged, Outcome{Reason: ReasonDigest}), nil
 	}
+	left := t.leaseUntil.Sub(c.g.now())
+	if left <= 0 { // this process was held up: somebody else may have the message now
+		return c.happen(t, DeliverySending, onNotTried, Outcome{Reason: ReasonLeaseExpired}), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(profile.Deadline, left))
+	defer cancel()
 	dispatch := Dispatch{MessageID: t.id, Agency: t.agency, Body: t.body, Probe: t.probe}
 	if t.firstSent != nil {
 		dispatch.FirstSentAt = *t.firstSent
 	}
-	if !t.asked {
-		outcome := agency.Send(ctx, dispatch)
-		return c.judge(t, outcome, false), &outcome
+	a := t.attempt(profile)
+	step := a.next(t.was(), onTaken)
+	var outcome Outcome
+	var spoken *Outcome
+	for at := step.to; at == DeliverySending || at == asking; at = step.to {
+		outcome = speak(ctx, agency, at, dispatch)
+		spoken, step = &outcome, a.next(at, outcome.happened(at))
 	}
-	if profile.Inquirable {
-		outcome := agency.Inquire(ctx, dispatch)
-		if outcome.Reason != ReasonUnknownToAgency {
-			return c.judge(t, outcome, true), &outcome
-		}
-		if t.denials++; t.denials < 2 && !profile.Idempotent {
-			// A copy may still be on its way in: ask again after a deadline.
-			s := c.stillUnsure(t, outcome)
-			s.nextAt = c.g.now().UTC().Add(profile.Deadline)
-			return s, &outcome
-		}
-	} else if !profile.Idempotent {
-		s := c.stillUnsure(t, Outcome{Reason: ReasonNoWayToAsk})
-		s.task, s.nextAt = true, c.g.now().AddDate(100, 0, 0)
-		return s, nil
-	}
-	outcome := agency.Send(ctx, dispatch)
-	return c.judge(t, outcome, t.denials == 0), &outcome
+	t.denials = a.denials
+	return c.settle(t, step, outcome), spoken
 }
 
-// judge turns an outcome into a settlement. mayHaveArrived says that an
-// earlier copy may have reached the agency: then "not reached" proves nothing.
-func (c *courier) judge(t taken, outcome Outcome, mayHaveArrived bool) *settlement {
+func speak(ctx context.Context, agency Agency, at Delivery, dispatch Dispatch) Outcome {
+	if at == asking {
+		return agency.Inquire(ctx, dispatch)
+	}
+	return agency.Send(ctx, dispatch)
+}
+
+// happen gives what one happening comes to.
+func (c *courier) happen(t taken, at Delivery, on happening, outcome Outcome) *settlement {
+	a := t.attempt(c.profile())
+	step := a.next(at, on)
+	t.denials = a.denials
+	return c.settle(t, step, outcome)
+}
+
+// settle is what the ledger shall record of a step. The agency's answer is a
+// notice like any other, and always one about this message.
+func (c *courier) settle(t taken, step transition, outcome Outcome) *settlement {
 	now := c.g.now().UTC().Truncate(time.Millisecond)
-	s := &settlement{taken: t, reason: outcome.Reason, denials: t.denials, nextAt: now}
+	s := &settlement{
+		taken: t, delivery: step.to, reason: cmp.Or(step.reason, outcome.Reason), denials: t.denials, unburnt: step.free, task: step.task,
+		nextAt: step.again.due(now, c.pause(t, outcome), c.profile().Deadline),
+	}
+	if step.unsent {
+		s.firstSent = t.firstSent
+	}
 	if outcome.Answer != nil {
 		s.answer = &heard{id: c.g.ids.New("ntc"), receivedAt: now, agency: t.agency, source: "answer", body: outcome.Answer, reading: outcome.Reading}
 		s.answer.reading.MessageID = t.id
 	}
-	switch outcome.Verdict {
-	case VerdictAccepted:
-		s.delivery = DeliveryDelivered
-	case VerdictRejected:
-		s.delivery = DeliveryRefused
-	case VerdictUnreachable:
-		if mayHaveArrived {
-			return c.stillUnsure(t, outcome)
-		}
-		s.delivery, s.firstSent = DeliveryQueued, t.firstSent
-		s.nextAt = now.Add(c.pause(t, outcome))
-		s.unburnt = outcome.Reason == ReasonBreakerOpen
-	default:
-		return c.stillUnsure(t, outcome)
-	}
 	return s
-}
-
-func (c *courier) stillUnsure(t taken, outcome Outcome) *settlement {
-	return &settlement{
-		taken: t, delivery: DeliveryUnsure, reason: outcome.Reason, denials: t.denials,
-		nextAt: c.g.now().UTC().Add(c.pause(t, outcome)), unburnt: outcome.Reason == ReasonBreakerOpen,
-	}
-}
-
-func (c *courier) setAside(t taken, reason string) *settlement {
-	now := c.g.now().UTC()
-	return &settlement{taken: t, delivery: DeliverySetAside, reason: reason, denials: t.denials, nextAt: now, task: true}
 }
 
 // pause is the time until the next try: the agency's own wish, or doubling

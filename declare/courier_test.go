@@ -77,7 +77,7 @@ func message() taken {
 	digest := sha256.Sum256(body)
 	return taken{
 		declarationKey: declarationKey{"acme", "dec_1"}, id: "msg_1", agency: "port",
-		digest: digest[:], body: body, epoch: 1, attempts: 1,
+		digest: digest[:], body: body, epoch: 1, attempts: 1, leaseUntil: foldStart.Add(15 * time.Second),
 	}
 }
 
@@ -185,7 +185,14 @@ func TestRoomBeforeTheRampBegan(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+// settlementOf gives what an outcome comes to where a copy may be at the agency,
+// or not.
+func settlementOf(c *courier, sent taken, outcome Outcome, mayHaveArrived bool) *settlement {
+	sent.asked = mayHaveArrived
+	return c.happen(sent, DeliverySending, outcome.happened(DeliverySending), outcome)
+}
+
+func TestSettle(t *testing.T) {
 	t.Parallel()
 	for _, check := range []struct {
 		verdict        Verdict
@@ -206,6 +213,7 @@ func TestJudge(t *testing.T) {
 		{VerdictUnreachable, false, ReasonBreakerOpen, DeliveryQueued, true, true},
 		{VerdictUnreachable, true, ReasonConnection, DeliveryUnsure, true, false},
 		{VerdictUnreachable, true, ReasonBusy, DeliveryUnsure, true, false},
+		{VerdictUnreachable, true, ReasonBreakerOpen, DeliveryUnsure, true, true},
 	} {
 		c := newTestCourier(&authority{})
 		sent := message()
@@ -213,8 +221,8 @@ func TestJudge(t *testing.T) {
 		first := foldStart.Add(-time.Hour)
 		sent.firstSent = &first
 		outcome := Outcome{Verdict: check.verdict, Reason: check.reason}
-		s := c.judge(sent, outcome, check.mayHaveArrived)
-		if s.delivery != check.want || s.reason != check.reason || s.unburnt != check.unburnt || s.denials != 1 || s.task || s.answer != nil {
+		s := settlementOf(c, sent, outcome, check.mayHaveArrived)
+		if s.delivery != check.want || s.reason != check.reason || s.unburnt != check.unburnt || s.task || s.answer != nil {
 			t.Errorf("%s, may have arrived %t: %+v", check.verdict, check.mayHaveArrived, s)
 		}
 		due := foldStart
@@ -227,21 +235,26 @@ func TestJudge(t *testing.T) {
 		if check.want == DeliveryQueued && s.firstSent != sent.firstSent {
 			t.Errorf("%s: forgot when a copy may first have arrived", check.verdict)
 		}
-		if !reflect.DeepEqual(s.taken, sent) {
+		// What was denied before says nothing about a copy that may have left since.
+		sent.asked = check.mayHaveArrived
+		if check.verdict == VerdictUnsure {
+			sent.denials = 0
+		}
+		if !reflect.DeepEqual(s.taken, sent) || s.denials != sent.denials {
 			t.Errorf("%s: settles %+v", check.verdict, s.taken)
 		}
 	}
 }
 
 // The answer is a notice like any other, and always one about this message.
-func TestJudgeKeepsTheAnswer(t *testing.T) {
+func TestSettleKeepsTheAnswer(t *testing.T) {
 	t.Parallel()
 	for _, echoed := range []string{"", "msg_1"} {
 		for _, verdict := range []Verdict{VerdictAccepted, VerdictRejected} {
 			for _, mayHaveArrived := range []bool{false, true} {
 				c := newTestCourier(&authority{})
 				outcome := Outcome{Verdict: verdict, Answer: []byte("<ok/>"), Reading: Reading{MessageID: echoed, Word: "taken", Rank: 20}}
-				answer := c.judge(message(), outcome, mayHaveArrived).answer
+				answer := settlementOf(c, message(), outcome, mayHaveArrived).answer
 				want := &heard{receivedAt: foldStart, agency: "port", source: "answer", body: []byte("<ok/>"), reading: Reading{MessageID: "msg_1", Word: "taken", Rank: 20}}
 				if answer != nil {
 					want.id = answer.id
@@ -351,7 +364,9 @@ func TestExchange(t *testing.T) {
 		"denied twice":                     {asked: true, inquirable: true, denials: 1, inquiry: unknown, answer: answered, want: want{DeliveryDelivered, ReasonAnswered, 2, 1, 1}},
 		"denied twice, not reached":        {asked: true, inquirable: true, denials: 1, inquiry: unknown, answer: gone, want: want{DeliveryQueued, ReasonConnection, 2, 1, 1}},
 		"denied once, can be repeated":     {asked: true, inquirable: true, idempotent: true, inquiry: unknown, answer: answered, want: want{DeliveryDelivered, ReasonAnswered, 1, 1, 1}},
-		"denied once, repeated, no answer": {asked: true, inquirable: true, idempotent: true, inquiry: unknown, answer: Outcome{Reason: ReasonReset}, want: want{DeliveryUnsure, ReasonReset, 1, 1, 1}},
+		"denied once, repeated, no answer": {asked: true, inquirable: true, idempotent: true, inquiry: unknown, answer: Outcome{Reason: ReasonReset}, want: want{DeliveryUnsure, ReasonReset, 0, 1, 1}},
+		"denied once, repeated, not taken": {asked: true, inquirable: true, idempotent: true, inquiry: unknown, answer: gone, want: want{DeliveryUnsure, ReasonConnection, 1, 1, 1}},
+		"denied twice, no answer":          {asked: true, inquirable: true, denials: 1, inquiry: unknown, answer: Outcome{Reason: ReasonReset}, want: want{DeliveryUnsure, ReasonReset, 0, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -376,6 +391,22 @@ func TestExchange(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A process that was held up until its lease was over says nothing to the
+// agency: another may have the message by now.
+func TestExchangeSaysNothingAfterItsLease(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{false, true} {
+		a := &authority{profile: Profile{Idempotent: true, Inquirable: true}}
+		c := newTestCourier(a)
+		late := message()
+		late.asked, late.leaseUntil = asked, foldStart
+		s, spoken := c.exchange(t.Context(), late)
+		if s.delivery != late.was() || s.reason != ReasonLeaseExpired || !s.unburnt || spoken != nil || len(a.sent)+len(a.asked) > 0 {
+			t.Errorf("%+v after %d sent", s, len(a.sent))
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "agency states not read", g.refreshHealth) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
+	upkeep.Go(func() { g.every(ctx, g.timing.Examine, "nothing examined", g.examineInTurn) })
 	upkeep.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
 	upkeep.Wait()
 	g.outside.close()
@@ -96,7 +97,7 @@ func (g *Gateway) every(ctx context.Context, interval time.Duration, failure str
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := work(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			if err := safely(g.log, failure, func() error { return work(ctx) }); err != nil && !errors.Is(err, context.Canceled) {
 				g.log.Error(failure, "error", err)
 			}
 		}
@@ -123,15 +124,14 @@ func (g *Gateway) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range touched {
-		if err := g.scribe.do(ctx, fact{touched: &key}); err != nil {
-			return err
-		}
+	var failures error
+	for _, key := range touched { // nobody will name them again: one's failure is not the others'
+		failures = errors.Join(failures, g.scribe.do(ctx, fact{touched: &key}))
 	}
 	if len(touched) > 0 {
 		for _, courier := range g.roster.Load().couriers {
 			courier.wake()
 		}
 	}
-	return g.rematchNotices(ctx, now)
+	return errors.Join(failures, g.rematchNotices(ctx, now))
 }

@@ -38,11 +38,9 @@ type standing struct {
 }
 
 // fold reads an agency's notices in the order its folder declares, whatever
-// order they arrived in: the last word counts, except that only a word that
-// reopens moves a filing out of a final decision, and that one that opens
-// counts only where nothing was decided before. A word without a decision of
-// its own informs and moves nothing. Numbers accumulate; the duties are those
-// of the last notice that tells any.
+// order they arrived in: the last word that moves the decision counts, see
+// [moves]. Numbers accumulate; the duties are those of the last notice that
+// tells any.
 func fold(notices []heardNotice, order []string, acceptedAt time.Time) standing {
 	result := standing{decision: DecisionNone, since: acceptedAt, numbers: map[string]string{}}
 	for _, notice := range inOrder(notices, order) {
@@ -50,7 +48,7 @@ func fold(notices []heardNotice, order []string, acceptedAt time.Time) standing 
 		if len(notice.duties) > 0 {
 			result.duties = notice.duties
 		}
-		if notice.decision == DecisionNone || result.decision.Final() && !notice.reopens || notice.opens && result.decision != DecisionNone {
+		if !notice.moves(result.decision) {
 			continue
 		}
 		if notice.decision != result.decision {

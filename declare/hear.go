@@ -69,14 +69,6 @@ func (n *heard) digest() []byte {
 	return sum.Sum(nil)
 }
 
-// keep stores a notice that could not be applied, for the sweep to match.
-func (g *Gateway) keep(ctx context.Context, notice *heard) error {
-	now := g.now().UTC()
-	return g.ledger.Within(ctx, AgencyScope(notice.agency), func(tx pgx.Tx) error {
-		return g.store(ctx, tx, []*heard{notice}, news{}, now)
-	})
-}
-
 // store puts notices into the inbox and notes the declarations they belong to.
 // Equal notices are stored once, in one order for every process, so that two
 // that take in the same ones do not wait in a circle.

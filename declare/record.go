@@ -17,6 +17,7 @@ type fact struct {
 	settlement *settlement
 	notice     *heard
 	rematch    string          // an agency whose unmatched notices deserve another look
+	apply      *placed         // one of these, alone
 	touched    *declarationKey // a declaration to look at again
 }
 
@@ -37,19 +38,14 @@ type settlement struct {
 type declarationKey struct{ tenant, id string }
 
 // recordTogether records a group of facts in one transaction, and each alone
-// when the group fails. A notice that cannot be applied is kept all the same:
-// the sweep tries again.
+// when the group fails, so that one's trouble is nobody else's.
 func (g *Gateway) recordTogether(ctx context.Context, facts []fact) []error {
 	outcome := make([]error, len(facts))
 	if g.record(ctx, facts) == nil {
 		return outcome
 	}
 	for i := range facts {
-		outcome[i] = g.record(ctx, facts[i:i+1])
-		if outcome[i] != nil && facts[i].notice != nil {
-			g.log.Error("notice not applied, kept for later", "notice", facts[i].notice.id, "error", outcome[i])
-			outcome[i] = g.keep(ctx, facts[i].notice)
-		}
+		outcome[i] = g.recordAlone(ctx, facts[i])
 	}
 	return outcome
 }
@@ -60,7 +56,7 @@ func (g *Gateway) recordTogether(ctx context.Context, facts []fact) []error {
 // in a circle.
 func (g *Gateway) record(ctx context.Context, facts []fact) error {
 	now := g.now().UTC().Truncate(time.Millisecond)
-	return g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+	return g.within(ctx, SystemScope, func(tx pgx.Tx) error {
 		concerned, err := g.takeIn(ctx, tx, facts, now)
 		if err != nil {
 			return fmt.Errorf("take in notices: %w", err)
@@ -83,6 +79,9 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		var c changes
 		if err := g.settle(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("settle: %w", err)
+		}
+		if err := g.prove(ctx, tx, facts, files, &c, now); err != nil {
+			return fmt.Errorf("prove: %w", err)
 		}
 		if err := loadFiles(ctx, tx, files, concerned); err != nil {
 			return fmt.Errorf("load: %w", err)
@@ -114,6 +113,7 @@ func (n news) add(key declarationKey, agencies ...string) {
 func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.Time) (news, error) {
 	var notices []*heard
 	var agencies []string
+	var matched []placed
 	for _, f := range facts {
 		switch {
 		case f.notice != nil:
@@ -122,6 +122,8 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 			notices = append(notices, f.settlement.answer)
 		case f.rematch != "":
 			agencies = append(agencies, f.rematch)
+		case f.apply != nil:
+			matched = append(matched, *f.apply)
 		}
 	}
 	concerned := news{}
@@ -131,34 +133,46 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 		}
 	}
 	if len(agencies) > 0 {
-		if err := rematch(ctx, tx, agencies, concerned); err != nil {
+		found, err := matchable(ctx, tx, agencies)
+		if err != nil {
 			return nil, err
 		}
+		matched = append(matched, found...)
 	}
-	return concerned, nil
+	return concerned, applyNotices(ctx, tx, matched, concerned)
 }
 
-// rematch finds the declarations of notices that could not be placed before.
-func rematch(ctx context.Context, tx pgx.Tx, agencies []string, concerned news) error {
+// placed is a notice, unmatched before, with the declaration it belongs to.
+type placed struct {
+	id, agency  string
+	at          time.Time
+	declaration declarationKey
+}
+
+// matchable finds the declarations of notices that could not be placed before.
+func matchable(ctx context.Context, tx pgx.Tx, agencies []string) ([]placed, error) {
 	rows, err := tx.Query(ctx, statement("match_notices"), agencies)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p placed, err error) {
+		return p, row.Scan(&p.id, &p.at, &p.agency, &p.declaration.tenant, &p.declaration.id)
+	})
+}
+
+// applyNotices gives notices to their declarations.
+func applyNotices(ctx context.Context, tx pgx.Tx, notices []placed, concerned news) error {
+	if len(notices) == 0 {
+		return nil
 	}
 	var ids, tenants, declarations []string
 	var times []time.Time
-	var id, agency string
-	var at time.Time
-	var key declarationKey
-	_, err = pgx.ForEachRow(rows, []any{&id, &at, &agency, &key.tenant, &key.id}, func() error {
-		ids, times = append(ids, id), append(times, at)
-		tenants, declarations = append(tenants, key.tenant), append(declarations, key.id)
-		concerned.add(key, agency)
-		return nil
-	})
-	if err != nil || len(ids) == 0 {
-		return err
+	for _, n := range notices {
+		ids, times = append(ids, n.id), append(times, n.at)
+		tenants, declarations = append(tenants, n.declaration.tenant), append(declarations, n.declaration.id)
+		concerned.add(n.declaration, n.agency)
 	}
-	_, err = tx.Exec(ctx, statement("apply_notices"), ids, times, tenants, declarations)
+	_, err := tx.Exec(ctx, statement("apply_notices"), ids, times, tenants, declarations)
 	return err
 }
 
@@ -180,12 +194,21 @@ func (g *Gateway) settle(ctx context.Context, tx pgx.Tx, facts []fact, files map
 	if err != nil {
 		return err
 	}
-	settled, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	var settled []string
+	var id string
+	var delivery Delivery
+	_, err = pgx.ForEachRow(rows, []any{&id, &delivery}, func() error {
+		settled = append(settled, id)
+		mine[id].lost = false
+		if delivery != mine[id].delivery { // our own code failed on it too often
+			mine[id].delivery, mine[id].task = delivery, true
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	for _, id := range settled {
-		mine[id].lost = false
 		if err := g.tellDelivery(c, mine[id], files[mine[id].taken.declarationKey], now); err != nil {
 			return err
 		}

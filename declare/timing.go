@@ -14,6 +14,7 @@ type Timing struct {
 	RetryMost  time.Duration // longest pause between two attempts
 	RampStep   time.Duration // after an outage the cap doubles once per step
 	Linger     time.Duration // longest wait for company before a transaction starts
+	Examine    time.Duration // how often a running gateway looks for what is stuck
 	Group      int           // most submissions, results or notices in one transaction
 }
 
@@ -29,6 +30,17 @@ func DefaultTiming() Timing {
 		RetryMost:  time.Minute,
 		RampStep:   time.Second,
 		Linger:     2 * time.Millisecond,
+		Examine:    time.Minute,
 		Group:      200,
 	}
+}
+
+// Patience is how long things may wait before a running gateway tells: the
+// documented times, scaled as the examination itself is.
+func (t Timing) Patience() Patience {
+	scaled := func(of time.Duration) time.Duration {
+		return time.Duration(float64(of) * float64(t.Examine) / float64(time.Minute))
+	}
+	p := DefaultPatience()
+	return Patience{scaled(p.Delivery), scaled(p.Agency), scaled(p.Trader), scaled(p.Operator)}
 }

@@ -17,6 +17,7 @@ func TestDefaultTiming(t *testing.T) {
 		RetryMost:  time.Minute,
 		RampStep:   time.Second,
 		Linger:     2 * time.Millisecond,
+		Examine:    time.Minute,
 		Group:      200,
 	}
 	if got := DefaultTiming(); got != want {

@@ -70,7 +70,7 @@ func (g *Gateway) enroll(before *roster, agencies []Agency, refused map[string]R
 	versions := map[string][]Agency{}
 	for _, agency := range agencies {
 		name := agency.Profile().Name
-		versions[name] = append(versions[name], agency)
+		versions[name] = append(versions[name], guarded{agency, g.log})
 	}
 	for name, all := range versions {
 		slices.SortStableFunc(all, func(a, b Agency) int { return b.Profile().ValidFrom.Compare(a.Profile().ValidFrom) })
@@ -187,10 +187,11 @@ func (g *Gateway) reopened(ctx context.Context, name, digest string) (Agency, er
 	if err != nil {
 		return nil, err
 	}
-	agency, err := s.reopen(archive)
+	made, err := s.reopen(archive)
 	if err != nil {
 		return nil, err
 	}
+	var agency Agency = guarded{made, g.log}
 	s.opened = slices.Insert(s.opened, 0, agency)
 	s.opened = slices.Clip(s.opened[:min(len(s.opened), mostReopened)])
 	return agency, nil

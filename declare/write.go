@@ -61,6 +61,7 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 			courier.handOver(taken{
 				declarationKey: declarationKey{e.submission.Tenant, e.subject.DeclarationID},
 				id:             draft.messageID, agency: draft.agency, digest: digest[:], body: draft.Body.Bytes(), epoch: 1, attempts: 1,
+				leaseUntil: *draft.leaseUntil,
 			})
 		}
 	}
@@ -170,7 +171,7 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Tim
 	}
 	slices.Sort(tenants)
 	d, m, k := &c.declarations, &c.messages, &c.keys
-	return g.ledger.Within(ctx, TenantScope(slices.Compact(tenants)...), func(tx pgx.Tx) error {
+	return g.within(ctx, TenantScope(slices.Compact(tenants)...), func(tx pgx.Tx) error {
 		var batch pgx.Batch
 		batch.Queue(statement("insert_idempotency"), d.tenant, d.key, d.digest, d.id, d.receipt, d.receivedAt)
 		batch.Queue(statement("insert_references"), d.tenant, d.reference, d.id)

@@ -3,6 +3,7 @@
 // what a declaration may become is in package declare.
 //
 // Data goes to standard output, messages to standard error. It exits with 0
-// when what was asked was done, 1 when it was refused or failed, and 2 when
-// the command line or the configuration is wrong.
+// when what was asked was done, 1 when it was refused or failed, 2 when the
+// command line or the configuration is wrong, and doctor with 3 when the ledger
+// holds what must never be.
 package main

@@ -46,6 +46,8 @@ func run(ctx context.Context, arguments []string) int {
 		return 0
 	case errors.Is(err, errRefused):
 		return 1
+	case errors.Is(err, errInconsistent):
+		return 3
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "singlewindow:", err)
 		return 2
@@ -69,7 +71,7 @@ func rootCommand() *cobra.Command {
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
 		submitCommand(), validateCommand(), statusCommand(),
-		tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
+		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usageArgs(command.Args)

@@ -1,11 +1,12 @@
 -- Takes the one message of agency $1 to find out with, at $2, whether the agency
 -- is back, and leases it until $3: an unsure one first, else the oldest that is
--- due by $4.
+-- due by $4. A message whose knowledge the agency denied once waits its time:
+-- the next denial counts only if it comes a deadline later.
 WITH chosen AS (
     SELECT tenant_id, id, delivery, first_sent_at FROM message
-     WHERE agency = $1 AND delivery IN ('queued', 'unsure') AND next_at <= $4
+     WHERE agency = $1 AND delivery IN ('queued', 'unsure') AND next_at <= $4 AND (delivery = 'queued' OR denials = 0 OR next_at <= $2)
        AND (delivery = 'unsure' OR NOT EXISTS (
-            SELECT FROM message u WHERE u.agency = $1 AND u.delivery = 'unsure' AND u.next_at <= $4))
+            SELECT FROM message u WHERE u.agency = $1 AND u.delivery = 'unsure' AND u.next_at <= $4 AND (u.denials = 0 OR u.next_at <= $2)))
      ORDER BY next_at LIMIT 1
        FOR UPDATE SKIP LOCKED
 )
