@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 
@@ -140,35 +138,20 @@ func challenge(code problemCode) map[string]string {
 	return nil
 }
 
-// The two sides of a database error this room needs to see: PostgreSQL's code
-// for it, and whether it came before anything was sent.
-type (
-	sqlError interface {
-		error
-		SQLState() string
-	}
-	unsentError interface {
-		error
-		SafeToRetry() bool
-	}
-)
+// sqlError is PostgreSQL's code for an error, as this room needs to see it.
+type sqlError interface {
+	error
+	SQLState() string
+}
 
 // unavailable tells whether the database, or the time to ask it, is what was
 // missing: asking again later may help.
 func unavailable(err error) bool {
-	var network net.Error
 	var server sqlError
-	var unsent unsentError
-	if errors.As(err, &server) {
-		switch classOf(server) {
-		case "08", "53", "57": // connection, resources, operator's intervention
-			return true
-		}
-		return false
+	if errors.As(err, &server) && classOf(server) == "40" { // undone in favour of another transaction
+		return true
 	}
-	return errors.Is(err, declare.ErrStopped) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &network) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &unsent) && unsent.SafeToRetry()
+	return errors.Is(err, declare.ErrUnavailable) || errors.Is(err, declare.ErrStopped) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // classOf is the first part of PostgreSQL's code: the kind of error.
@@ -198,9 +181,10 @@ func (a *api) complaints(who asker, code problemCode, faults []declare.Fault) []
 
 // report logs what the client cannot mend, under the request id the client
 // was told. PostgreSQL's data exceptions are named by code alone: their texts
-// quote values.
+// quote values. That the database is not available is told once by the gateway
+// and not again for every request.
 func (a *api) report(who asker, code problemCode, err error) {
-	if code != codeInternal && code != codeUnavailable || err == nil || errors.Is(err, context.Canceled) {
+	if code != codeInternal && code != codeUnavailable || err == nil || errors.Is(err, context.Canceled) || errors.Is(err, declare.ErrUnavailable) {
 		return
 	}
 	attributes := []any{slog.String("requestId", who.requestID), slog.String("code", string(code))}

@@ -10,7 +10,6 @@ import (
 	"go/token"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -86,7 +85,6 @@ func TestDiagnosis(t *testing.T) {
 		}
 		return faults
 	}
-	_, dial := net.Dial("unix", "/nowhere")
 	a := newTestAPI(t)
 	for _, c := range []struct {
 		err    error
@@ -105,9 +103,10 @@ func TestDiagnosis(t *testing.T) {
 		{&declare.Unreadable{Code: "xml.tooLarge"}, codeNoticeTooLarge, 413},
 		{&declare.Unreadable{Code: "xsd.invalid"}, codeNoticeUnreadable, 422},
 		{&lostBody{io.ErrUnexpectedEOF}, codeBodyIncomplete, 400},
-		{fmt.Errorf("begin: %w", dial), codeUnavailable, 503},
+		{fmt.Errorf("begin: %w", declare.ErrUnavailable), codeUnavailable, 503},
+		{declare.ErrStopped, codeUnavailable, 503},
 		{context.DeadlineExceeded, codeUnavailable, 503},
-		{sqlFailure{"57P01"}, codeUnavailable, 503},
+		{sqlFailure{"40P01"}, codeUnavailable, 503},
 		{sqlFailure{"23505"}, codeInternal, 500},
 		{&notReady{errors.New("stopping")}, codeUnavailable, 503},
 		{errors.New("anything"), codeInternal, 500},

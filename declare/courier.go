@@ -108,7 +108,7 @@ func (c *courier) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		count, err := c.turn(ctx)
 		if err != nil && ctx.Err() == nil {
-			c.g.log.Error("queue not read", "agency", c.name, "error", err)
+			c.g.failed("queue not read", err, "agency", c.name)
 		}
 		if count > 0 && err == nil && c.sawBacklog() {
 			continue
@@ -300,10 +300,10 @@ func (c *courier) carry(ctx context.Context, t taken) {
 	ctx, cancel := context.WithTimeout(ctx, c.g.timing.Drain)
 	defer cancel()
 	if err := c.judgeHealth(ctx, t, outcome); err != nil {
-		c.g.log.Error("agency state not recorded", "agency", c.name, "error", err)
+		c.g.failed("agency state not recorded", err, "agency", c.name)
 	}
 	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
-		c.g.log.Error("attempt not recorded", "agency", c.name, "message", t.id, "error", err)
+		c.g.failed("attempt not recorded", err, "agency", c.name, "message", t.id)
 		return
 	}
 	if settlement.lost {

@@ -22,7 +22,7 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	clerks.Go(func() { g.intake.run(lasting, recording) })
 	clerks.Go(func() { g.scribe.run(lasting, recording) })
 	if err := g.refreshHealth(ctx); err != nil {
-		g.log.Error("agency states not read", "error", err)
+		g.failed("agency states not read", err)
 	}
 	g.outside.open(ctx)
 	g.startCouriers()
@@ -30,6 +30,8 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Examine, "nothing examined", g.examineInTurn) })
+	upkeep.Go(func() { g.watchLedger(ctx) })
+	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "messages not given back", g.giveBack) })
 	upkeep.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
 	upkeep.Wait()
 	g.outside.close()
@@ -98,7 +100,7 @@ func (g *Gateway) every(ctx context.Context, interval time.Duration, failure str
 			return
 		case <-ticker.C:
 			if err := safely(g.log, failure, func() error { return work(ctx) }); err != nil && !errors.Is(err, context.Canceled) {
-				g.log.Error(failure, "error", err)
+				g.failed(failure, err)
 			}
 		}
 	}
@@ -129,9 +131,7 @@ func (g *Gateway) sweep(ctx context.Context) error {
 		failures = errors.Join(failures, g.scribe.do(ctx, fact{touched: &key}))
 	}
 	if len(touched) > 0 {
-		for _, courier := range g.roster.Load().couriers {
-			courier.wake()
-		}
+		g.wakeCouriers()
 	}
 	return errors.Join(failures, g.rematchNotices(ctx, now))
 }

@@ -14,7 +14,8 @@ import (
 // answer back. Make one with [New]; it works while [Gateway.Deliver] runs.
 type Gateway struct {
 	kinds  map[string]*Kind
-	ledger *Ledger
+	ledger *Ledger // for the gateway's own work
+	desk   *Ledger // for callers who wait for an answer
 	ids    *IDs
 	now    func() time.Time
 	timing Timing
@@ -27,6 +28,7 @@ type Gateway struct {
 	replacing sync.Mutex // one roster after the other
 	shelf     shelf
 	outside   outside
+	limbo     limbo
 	// unmatched: a notice came that nothing here answers yet.
 	unmatched atomic.Bool
 }
@@ -67,7 +69,7 @@ var (
 // [Gateway.Replace]. Randomness for jitter and identifiers comes with ids.
 func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reopener, ids *IDs, now func() time.Time, timing Timing, log *slog.Logger) *Gateway {
 	g := &Gateway{
-		kinds: kinds, ledger: ledger, ids: ids, now: now, timing: timing, log: log,
+		kinds: kinds, ledger: ledger.unhurried(), desk: ledger, ids: ids, now: now, timing: timing, log: log,
 		name: ids.New("gtw"), shelf: shelf{reopen: reopen},
 	}
 	g.intake = newGrouper(timing.Group, timing.Linger, g.writeTogether)
@@ -77,8 +79,9 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reope
 }
 
 // Submit files a declaration. The error is a [*Refusal], a [*ReferenceUsed],
-// [ErrKeyReused], or an internal one after which the submission may be tried
-// again under the same key.
+// [ErrKeyReused], or one, such as [ErrUnavailable], after which the outcome is
+// unknown and the submission should be made again under the same key: it is
+// filed once.
 func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, error) {
 	digest := sha256.Sum256(submission.Body)
 	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
@@ -149,7 +152,7 @@ func (g *Gateway) Hear(ctx context.Context, agency string, body []byte, header f
 // Status tells what is known of a tenant's declaration; [ErrMissing] when
 // there is none, or it is another tenant's.
 func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error) {
-	status, err := g.ledger.status(ctx, tenant, id)
+	status, err := g.desk.status(ctx, tenant, id)
 	if err != nil {
 		return Status{}, err
 	}

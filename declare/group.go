@@ -3,6 +3,7 @@ package declare
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -29,8 +30,8 @@ func newGrouper[T any](most int, linger time.Duration, work func(context.Context
 }
 
 // do hands an item in and waits until its group is committed. When the
-// caller's context ends first, or the gateway stops in between, the outcome is
-// unknown to the caller.
+// caller's time ends first ([ErrUnavailable]), or the gateway stops in between,
+// the outcome is unknown to the caller.
 func (g *grouper[T]) do(ctx context.Context, item T) error {
 	call := groupCall[T]{item, make(chan error, 1)}
 	select {
@@ -38,7 +39,7 @@ func (g *grouper[T]) do(ctx context.Context, item T) error {
 	case <-g.ended:
 		return ErrStopped
 	case <-ctx.Done():
-		return ctx.Err()
+		return late(ctx)
 	}
 	select {
 	case err := <-call.done:
@@ -51,8 +52,16 @@ func (g *grouper[T]) do(ctx context.Context, item T) error {
 			return ErrStopped
 		}
 	case <-ctx.Done():
-		return ctx.Err()
+		return late(ctx)
 	}
+}
+
+// late tells a caller whose time was up from one who went away.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+	return ctx.Err()
 }
 
 // run works until stop is closed and everything handed in before is done.

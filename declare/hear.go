@@ -49,6 +49,8 @@ func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte, header f
 	}
 	notice.reading = reading
 	notice.reading.Carried = agency.Profile().Carried(header)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if err := g.scribe.do(ctx, fact{notice: notice}); err != nil {
 		return err
 	}

@@ -36,11 +36,17 @@ const applicationRole = "singlewindow_app"
 // values is made once per connection.
 const plannerSettings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
 
+// serverTimeouts let go of what a client left behind that PostgreSQL does not
+// know to be gone: its locks would hold up everybody else.
+var serverTimeouts = fmt.Sprintf("SET statement_timeout = %[1]d; SET idle_in_transaction_session_timeout = %[1]d", longestTransaction.Milliseconds())
+
 // Ledger is what the gateway remembers, in PostgreSQL. Every transaction
 // begins through [Ledger.Within], which sets its scope.
 type Ledger struct {
-	pool *pgxpool.Pool
-	url  string
+	pool     *pgxpool.Pool
+	url      string
+	patience time.Duration // longest transaction; the rest is ErrUnavailable
+	pulse    *pulse
 }
 
 // A Scope says whose rows a transaction may see; row-level security in the
@@ -87,15 +93,18 @@ func OpenLedger(ctx context.Context, url string, now time.Time) (*Ledger, error)
 		return nil, fmt.Errorf("database url: %w", err)
 	}
 	config.MaxConns = max(config.MaxConns, 16)
+	if config.ConnConfig.ConnectTimeout == 0 || config.ConnConfig.ConnectTimeout > answerWithin {
+		config.ConnConfig.ConnectTimeout = answerWithin
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET ROLE "+applicationRole+"; "+plannerSettings)
+		_, err := conn.Exec(ctx, "SET ROLE "+applicationRole+"; "+plannerSettings+"; "+serverTimeouts)
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	ledger := &Ledger{pool: pool, url: url}
+	ledger := &Ledger{pool: pool, url: url, patience: answerWithin, pulse: &pulse{}}
 	if err := ledger.MakePartitions(ctx, now); err != nil {
 		pool.Close()
 		return nil, err
@@ -144,6 +153,8 @@ func upgrade(ctx context.Context, db *sql.DB, store database.Store, versionTable
 // MakePartitions makes the partitions of this month and the three after it,
 // as the owner of the tables: the application role owns nothing.
 func (l *Ledger) MakePartitions(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	conn, err := pgx.Connect(ctx, l.url)
 	if err != nil {
 		return err
@@ -161,10 +172,23 @@ func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
 // URL is the database's address, for leaves that migrate their own tables.
 func (l *Ledger) URL() string { return l.url }
 
+// unhurried is the ledger for work that nobody waits for at a counter.
+func (l *Ledger) unhurried() *Ledger {
+	patient := *l
+	patient.patience = longestTransaction
+	return &patient
+}
+
 // Within runs work in one transaction that sees what scope allows. When the
-// connection is lost during COMMIT the outcome is unknown and an error is
-// given: callers must be able to ask again.
+// connection is lost during COMMIT the outcome is unknown and an error, an
+// [ErrUnavailable], is given: callers must be able to ask again.
 func (l *Ledger) Within(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
+	limited, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	return l.judge(ctx, l.within(limited, scope, work))
+}
+
+func (l *Ledger) within(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
 	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{
 		BeginQuery: "BEGIN; SET LOCAL app.scope = '" + scope.setting + "'",
 	})
@@ -183,13 +207,15 @@ func (l *Ledger) one(ctx context.Context, scope Scope, name string, arguments []
 	var batch pgx.Batch
 	batch.Queue("SELECT set_config('app.scope', $1, true)", scope.setting)
 	batch.Queue(statement(name), arguments...).Query(read)
-	return l.pool.SendBatch(ctx, &batch).Close()
+	limited, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	return l.judge(ctx, l.pool.SendBatch(limited, &batch).Close())
 }
 
 // rollback ends a failed transaction; a connection that is gone has already
 // rolled back.
 func rollback(ctx context.Context, tx pgx.Tx) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin/4)
 	defer cancel()
 	if err := tx.Rollback(ctx); err != nil && !errors.Is(err, pgx.ErrTxClosed) && !tx.Conn().IsClosed() {
 		return err

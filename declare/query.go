@@ -132,7 +132,7 @@ func (l *Ledger) queuePlace(ctx context.Context, message string) (*Queue, error)
 // number; the latest when both are empty. At most limit.
 func (g *Gateway) Find(ctx context.Context, tenant, reference, number string, limit int) ([]Status, error) {
 	var ids []string
-	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+	err := g.desk.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("find"), tenant, reference, number, limit)
 		if err != nil {
 			return err
@@ -143,13 +143,13 @@ func (g *Gateway) Find(ctx context.Context, tenant, reference, number string, li
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	return g.ledger.find(ctx, tenant, ids)
+	return g.desk.find(ctx, tenant, ids)
 }
 
 // Message gives what was, or is to be, sent to an agency: the exact bytes.
 func (g *Gateway) Message(ctx context.Context, tenant, id, agency string) (SentMessage, error) {
 	var m SentMessage
-	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+	err := g.desk.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("message_body"), tenant, id, agency).Scan(&m.ID, &m.CreatedAt, &m.SchemaDigest, &m.Digest, &m.Body)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -161,7 +161,7 @@ func (g *Gateway) Message(ctx context.Context, tenant, id, agency string) (SentM
 // Declaration gives what the enterprise handed in, byte for byte.
 func (g *Gateway) Declaration(ctx context.Context, tenant, id string) ([]byte, error) {
 	var body []byte
-	err := g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+	err := g.desk.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("declaration_body"), tenant, id).Scan(&body)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -172,7 +172,7 @@ func (g *Gateway) Declaration(ctx context.Context, tenant, id string) ([]byte, e
 
 // Events gives what happened to a declaration, in order.
 func (g *Gateway) Events(ctx context.Context, tenant, id string) (events []Event, err error) {
-	err = g.ledger.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+	err = g.desk.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("events"), tenant, id)
 		if err != nil {
 			return err
@@ -198,7 +198,7 @@ func (g *Gateway) Agencies(ctx context.Context) ([]AgencyHealth, error) {
 		names[name] = true
 	}
 	known := map[string]AgencyHealth{}
-	err := g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
+	err := g.desk.Within(ctx, SystemScope, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("agency_queues"), r.names)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,8 +42,12 @@ type declarationKey struct{ tenant, id string }
 // when the group fails, so that one's trouble is nobody else's.
 func (g *Gateway) recordTogether(ctx context.Context, facts []fact) []error {
 	outcome := make([]error, len(facts))
-	if g.record(ctx, facts) == nil {
+	err := g.record(ctx, facts)
+	if err == nil {
 		return outcome
+	}
+	if errors.Is(err, ErrUnavailable) {
+		return slices.Repeat([]error{err}, len(facts)) // alone none would fare better
 	}
 	for i := range facts {
 		outcome[i] = g.recordAlone(ctx, facts[i])

@@ -90,6 +90,3 @@ func (l *Ledger) unmatchedAgencies(ctx context.Context, agencies []string, now t
 	})
 	return names, err
 }
-
-// Ping tells whether the ledger can be reached.
-func (l *Ledger) Ping(ctx context.Context) error { return l.pool.Ping(ctx) }

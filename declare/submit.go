@@ -51,7 +51,7 @@ type acceptance struct {
 // tells early when the reference is taken.
 func (g *Gateway) known(ctx context.Context, submission Submission, digest [sha256.Size]byte) (Receipt, error) {
 	var earlier, stored []byte
-	err := g.ledger.one(ctx, TenantScope(submission.Tenant), "known_key", []any{submission.Tenant, submission.Key}, func(rows pgx.Rows) error {
+	err := g.desk.one(ctx, TenantScope(submission.Tenant), "known_key", []any{submission.Tenant, submission.Key}, func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&earlier, &stored}, func() error { return nil })
 		return err
 	})
@@ -172,7 +172,9 @@ func (g *Gateway) writtenDown(ctx context.Context, submission Submission, digest
 	if e.stored, err = json.Marshal(e.receipt.Status); err != nil {
 		return Receipt{}, err
 	}
-	err = g.intake.do(ctx, e)
+	waiting, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	err = g.intake.do(waiting, e)
 	if errors.Is(err, errKeyTaken) {
 		// Another submission under this key won the race: answer like it.
 		return g.known(ctx, submission, digest)

@@ -183,7 +183,7 @@ func (g *Gateway) reopened(ctx context.Context, name, digest string) (Agency, er
 		s.opened = slices.Insert(slices.Delete(s.opened, at, at+1), 0, agency)
 		return agency, nil
 	}
-	archive, err := g.ledger.folder(ctx, name, digest)
+	archive, err := g.desk.folder(ctx, name, digest)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,9 @@ func (g *Gateway) writeTogether(ctx context.Context, entries []*acceptance) []er
 	err := g.writeLeased(ctx, sorted(entries))
 	if err == nil {
 		return outcome
+	}
+	if errors.Is(err, ErrUnavailable) {
+		return slices.Repeat([]error{err}, len(entries)) // alone none would fare better
 	}
 	if len(entries) == 1 {
 		outcome[0] = g.conflict(ctx, entries[0], err)
@@ -53,19 +57,75 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 				continue
 			}
 			courier := g.courier(draft.agency)
-			if err != nil {
-				courier.release()
-				continue
-			}
 			digest := draft.Body.Digest()
-			courier.handOver(taken{
+			message := taken{
 				declarationKey: declarationKey{e.submission.Tenant, e.subject.DeclarationID},
 				id:             draft.messageID, agency: draft.agency, digest: digest[:], body: draft.Body.Bytes(), epoch: 1, attempts: 1,
 				leaseUntil: *draft.leaseUntil,
-			})
+			}
+			if err == nil {
+				courier.handOver(message)
+				continue
+			}
+			courier.release()
+			if errors.Is(err, ErrUnavailable) {
+				g.limbo.add(message)
+			}
 		}
 	}
 	return err
+}
+
+// limbo holds messages that stand in the ledger under our lease if the COMMIT
+// that was lost succeeded, and that certainly were not sent.
+type limbo struct {
+	mu       sync.Mutex
+	messages []taken
+}
+
+// mostInLimbo bounds the memory of a long outage: what is dropped is asked
+// about when its lease expires.
+const mostInLimbo = 10_000
+
+func (l *limbo) add(message taken) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if message.body = nil; len(l.messages) < mostInLimbo {
+		l.messages = append(l.messages, message)
+	}
+}
+
+// first gives the oldest ones, at most so many, without taking them out.
+func (l *limbo) first(most int) []taken {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.messages[:min(most, len(l.messages))])
+}
+
+func (l *limbo) drop(count int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = slices.Delete(l.messages, 0, count)
+}
+
+// giveBack puts what is in limbo back into the queue, where it stands there at
+// all, as soon as the database can be asked: it need not wait for its lease,
+// nor be asked about.
+func (g *Gateway) giveBack(ctx context.Context) error {
+	messages := g.limbo.first(g.timing.Group)
+	if len(messages) == 0 {
+		return nil
+	}
+	facts := make([]fact, len(messages))
+	for i, message := range messages {
+		facts[i].settlement = &settlement{taken: message, delivery: DeliveryQueued, nextAt: g.now().UTC(), unburnt: true}
+	}
+	if err := g.record(ctx, facts); err != nil {
+		return err
+	}
+	g.limbo.drop(len(messages))
+	g.wakeCouriers()
+	return nil
 }
 
 // sorted orders a group by its unique keys: two processes inserting the same

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +30,7 @@ type campaign struct {
 	mu      sync.Mutex
 	journal *os.File
 	filed   int
+	hold    func(given answer, err error, took time.Duration) // sees every answer; may be nil
 }
 
 // begin starts clients that file samples in turn under these words; wait ends
@@ -68,7 +68,11 @@ func (c *campaign) file(ctx context.Context, reference string, body []byte) erro
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for {
+		asked := time.Now()
 		given, err := c.l.submit(ctx, acme, "key-"+reference, body)
+		if c.hold != nil {
+			c.hold(given, err, time.Since(asked))
+		}
 		switch {
 		case err == nil && given.status == http.StatusAccepted:
 			return c.note(given.body)
@@ -201,44 +205,8 @@ func (l *line) awaitEnd(t *testing.T, c *campaign) {
 	}
 }
 
-// TestPrivatePostgresKilled kills the postmaster under a gateway with its own
-// PostgreSQL: the gateway says why it ends, and the next start finds all of it.
-func TestPrivatePostgresKilled(t *testing.T) {
-	t.Parallel()
-	const declarations = 24
-	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), private: true, slow: "1s"})
-	c, wait := l.begin(t, 3, declarations, []string{"slow", "default", "inspect"})
-	eventually(t, time.Minute, "some are filed", func() bool { return c.progress(t) >= declarations })
-	must(t, syscall.Kill(l.postmaster(t), syscall.SIGKILL))
-	killed := time.Now()
-	select {
-	case <-l.gateway.ended:
-		t.Logf("the gateway ended %v after its PostgreSQL", time.Since(killed))
-	case <-time.After(45 * time.Second):
-		t.Fatalf("the gateway goes on without its PostgreSQL\n%s", l.gateway.lastWords(t))
-	}
-	if said := l.gateway.lastWords(t); l.gateway.exit == nil || !strings.Contains(said, "private PostgreSQL ended") {
-		t.Errorf("the gateway ended with %v and said\n%s", l.gateway.exit, said)
-	}
-	begun := time.Now()
-	l.startGateway(t)
-	t.Logf("the next start took %v", time.Since(begun))
-	wait()
-	l.awaitEnd(t, c)
-	l.closeOffices(t)
-	if receipts := c.receipts(t); len(receipts) != declarations || l.count(t, "SELECT count(*) FROM declaration") != declarations {
-		t.Errorf("%d receipts", len(receipts))
-	}
-	l.mustAgree(t, c.receipts(t))
-}
-
 // postmaster is the process id of the gateway's private PostgreSQL.
 func (l *line) postmaster(t *testing.T) int {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(l.folder, "postgresql", "data", "postmaster.pid"))
-	must(t, err)
-	first, _, _ := strings.Cut(string(content), "\n")
-	pid, err := strconv.Atoi(first)
-	must(t, err)
-	return pid
+	return postmasterIn(t, l.folder)
 }

@@ -80,6 +80,8 @@ type lineOptions struct {
 	mute     bool     // the agencies send no notices
 	private  bool     // the gateway runs its own PostgreSQL
 	unopened []string // agencies whose process is not started with the line
+	at       string   // the database's URL; "": a new one in the run's PostgreSQL
+	via      string   // the URL the gateway is given; "": the database's own
 }
 
 // An office is an agency as a process.
@@ -152,7 +154,9 @@ func (l *line) enroll(t *testing.T) {
 		defer func() { must(t, own.Stop(context.Background())) }()
 		at = own.URL()
 	} else {
-		at = newDatabase(t)
+		if at = l.at; at == "" {
+			at = newDatabase(t)
+		}
 		l.database = at
 	}
 	secret := make([]byte, 32)
@@ -218,7 +222,7 @@ func (l *line) launchGateway(t *testing.T) {
 	t.Helper()
 	arguments := []string{"serve", "--listen", l.address, "--data", l.folder}
 	if !l.private {
-		arguments = append(arguments, "--database", l.database)
+		arguments = append(arguments, "--database", cmp.Or(l.via, l.database))
 	}
 	if l.folders != "" {
 		arguments = append(arguments, "--agency-folders", l.folders)

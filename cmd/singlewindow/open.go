@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,7 @@ type store struct {
 	accounts *account.Accounts
 	ids      *declare.IDs
 	private  *privatepostgres.Server // nil when the database is somebody else's
+	options  privatepostgres.Options // of the private one
 }
 
 // openStore connects to the configured database, or starts the private one.
@@ -36,13 +39,13 @@ type store struct {
 func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (*store, error) {
 	opened := &store{ids: declare.NewIDs(time.Now, rand.Reader)}
 	url := s.Database
-	options := privatepostgres.Options{Folder: s.Data, Binaries: s.PostgresBin, Log: log}
+	opened.options = privatepostgres.Options{Folder: s.Data, Binaries: s.PostgresBin, Log: log}
 	if url == "" && beside {
-		url, _ = privatepostgres.Running(ctx, options)
+		url, _ = privatepostgres.Running(ctx, opened.options)
 	}
 	if url == "" {
 		var err error
-		if opened.private, err = privatepostgres.Start(ctx, options); err != nil {
+		if opened.private, err = privatepostgres.Start(ctx, opened.options); err != nil {
 			return nil, err
 		}
 		url = opened.private.URL()
@@ -177,8 +180,16 @@ func (g *gateway) ready(ctx context.Context) error {
 	return g.ledger.Ping(ctx)
 }
 
-// run serves on listener until ctx ends, then stops in order: no new requests,
-// no new messages taken, what is under way finished and recorded.
+// How a stop is paced: half a minute is promised for all of it.
+const (
+	noticeTime = time.Second      // for whoever asks /readyz to send requests elsewhere
+	answerTime = 5 * time.Second  // for the answers under way
+	stopTime   = 22 * time.Second // for all of it but closing the database
+)
+
+// run serves on listener until ctx ends, then stops in order: not ready any
+// more, no new requests, no new messages taken, what is under way finished and
+// recorded.
 func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           g.handler,
@@ -191,15 +202,13 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served := make(chan error, 1), make(chan error, 1)
+	delivered, served, lost := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
-	watching, stopWatching := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		g.watch(watching, log)
-	}()
+	beside, stopBeside := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { g.watch(beside, log) })
+	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 
 	var failure error
 	select {
@@ -207,24 +216,87 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	case failure = <-delivered:
 		delivered <- nil
 	case failure = <-served:
-	case <-g.databaseGone():
-		failure = fmt.Errorf("the private PostgreSQL ended: %w", g.private.Err())
+	case failure = <-lost:
 	}
 	g.stopping.Store(true)
-	stopWatching()
-	<-watched
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	failure = errors.Join(failure, server.Shutdown(closing))
+	stopBeside()
+	helpers.Wait()
+	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
 	stopDelivering()
-	return errors.Join(failure, <-delivered)
+	select {
+	case err := <-delivered:
+		return errors.Join(failure, err)
+	case <-stopping.Done():
+		log.Warn("stopping while agencies still have not answered: they are asked about those messages after the next start")
+		return failure
+	}
 }
 
-func (g *gateway) databaseGone() <-chan struct{} {
+// drain lets whoever watches /readyz turn away, then finishes the requests
+// under way. ctx bounds the whole stop.
+func (g *gateway) drain(ctx context.Context, server *http.Server, announced bool, log *slog.Logger) error {
+	if announced {
+		notice, cancel := context.WithTimeout(ctx, noticeTime)
+		defer cancel()
+		<-notice.Done()
+	}
+	closing, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := server.Shutdown(closing)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("requests were broken off: their clients did not finish")
+		err = server.Close()
+	}
+	return err
+}
+
+// How often the private PostgreSQL may end by itself before the gateway does:
+// something is wrong that starting it again does not mend.
+const (
+	mostRestarts  = 5
+	restartWindow = time.Minute
+)
+
+// keepDatabase starts the private PostgreSQL again when it has ended by
+// itself, until ctx ends; meanwhile requests are answered 503. After a start
+// that failed the next one waits, each time a second longer. It gives up with an
+// error when that comes too often.
+func (g *gateway) keepDatabase(ctx context.Context, log *slog.Logger) error {
 	if g.private == nil {
+		<-ctx.Done()
 		return nil
 	}
-	return g.private.Done()
+	var ends []time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.private.Done():
+		}
+		pause := time.Duration(0)
+		for cause := g.private.Err(); cause != nil; pause += time.Second {
+			now := time.Now()
+			ends = slices.DeleteFunc(ends, func(end time.Time) bool { return now.Sub(end) > restartWindow })
+			if ends = append(ends, now); len(ends) > mostRestarts {
+				return fmt.Errorf("the private PostgreSQL ended %d times within %v: %w", len(ends), restartWindow, cause)
+			}
+			log.Error("the private PostgreSQL ended, starting it again", "error", cause)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+			again, err := privatepostgres.Start(ctx, g.options)
+			if err == nil {
+				g.private = again
+			} else if ctx.Err() != nil {
+				return nil //nolint:nilerr // it was stopped, as asked
+			}
+			cause = err
+		}
+	}
 }
 
 func (g *gateway) close() error {

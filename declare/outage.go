@@ -1,0 +1,145 @@
+package declare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrUnavailable is given while the database is gone, starting, read-only, out
+// of connections, full or slower than a caller can wait. When the connection
+// was lost during COMMIT, what was to be written may stand all the same: the
+// caller must ask again, under the same key.
+var ErrUnavailable = errors.New("declare: the database is not available")
+
+// answerWithin is how long somebody who waits for an answer waits for the
+// database: two seconds are promised for the whole answer.
+const answerWithin = 1500 * time.Millisecond
+
+// longestTransaction bounds the gateway's own work, at both ends of the
+// connection. It is no longer than what a lease has to spare, so that no
+// message is sent under a lease that took longer to write than it holds.
+const longestTransaction = 5 * time.Second
+
+// PostgreSQL's codes for what passes without a change of ours: by class, and
+// the one for a read-only transaction, which is of a class of mistakes.
+const (
+	classConnection = "08"
+	classResources  = "53" // no disk, no memory, no connections
+	classOperator   = "57" // shut down, starting, cancelled, timed out
+	classSystem     = "58" // input and output
+	codeReadOnly    = "25006"
+)
+
+// unavailable tells whether err says that the database was not there to do
+// what was asked, not that it refused to.
+func unavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	var server *pgconn.PgError
+	var network net.Error
+	switch {
+	case errors.As(err, &connect):
+		return true
+	case errors.As(err, &server):
+		switch server.Code[:min(2, len(server.Code))] {
+		case classConnection, classResources, classOperator, classSystem:
+			return true
+		}
+		return server.Code == codeReadOnly
+	}
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// pulse counts what the database did not do, until somebody looks.
+type pulse struct {
+	misses   atomic.Int64
+	cause    atomic.Pointer[error] // of the latest
+	readOnly atomic.Bool
+	gone     atomic.Bool // as far as the operator was told
+}
+
+// judge turns what the database could not do into [ErrUnavailable]. A caller
+// who went away proves nothing about the database.
+func (l *Ledger) judge(caller context.Context, err error) error {
+	if err == nil || errors.Is(caller.Err(), context.Canceled) || !unavailable(err) {
+		return err
+	}
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == codeReadOnly {
+		l.pulse.readOnly.Store(true)
+	}
+	l.pulse.cause.Store(&err)
+	l.pulse.misses.Add(1)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// Ping tells whether the database can be asked and, after it could not, that
+// it can write again.
+func (l *Ledger) Ping(ctx context.Context) error {
+	if l.pulse.gone.Load() {
+		return l.proveWritable(ctx)
+	}
+	limited, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	return l.judge(ctx, l.pool.Ping(limited))
+}
+
+// proveWritable changes nothing, but only where changes are possible.
+func (l *Ledger) proveWritable(ctx context.Context) error {
+	return l.one(ctx, SystemScope, "prove_writable", nil, func(rows pgx.Rows) error {
+		rows.Close()
+		return rows.Err()
+	})
+}
+
+// watchLedger tells the operator once when the database goes and once when it
+// is back, however many requests and sweeps fail in between.
+func (g *Gateway) watchLedger(ctx context.Context) {
+	ticker := time.NewTicker(g.timing.Sweep)
+	defer ticker.Stop()
+	p := g.ledger.pulse
+	var since time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		misses := p.misses.Swap(0)
+		switch {
+		case misses > 0 && !p.gone.Swap(true):
+			since = g.now()
+			g.log.Error("the database is not available: requests are answered 503 and nothing is sent until it is back", "error", *p.cause.Load())
+		case misses == 0 && p.gone.Load() && g.ledger.proveWritable(ctx) == nil:
+			p.gone.Store(false)
+			g.log.Info("the database is back", "after", g.now().Sub(since).Round(time.Millisecond))
+			g.wakeCouriers()
+		}
+		// A session that began read-only stays so.
+		if p.readOnly.Swap(false) {
+			g.ledger.pool.Reset()
+		}
+	}
+}
+
+func (g *Gateway) wakeCouriers() {
+	for _, courier := range g.roster.Load().couriers {
+		courier.wake()
+	}
+}
+
+// failed logs a failure of the gateway's own work. That the database is not
+// available is told by watchLedger.
+func (g *Gateway) failed(what string, err error, about ...any) {
+	if !errors.Is(err, ErrUnavailable) {
+		g.log.Error(what, append(about, "error", err)...)
+	}
+}
