@@ -142,7 +142,7 @@ func TestGatewayKilled(t *testing.T) {
 	t.Parallel()
 	const declarations, kills = 78, 6
 	random := seed(t)
-	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "100ms"})
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "100ms", gateways: 2})
 	words := []string{"default", "reject", "inspect", "docs", "busy", "drop", "twice", "early", "reset", "garbage", "shuffle", "slow"}
 	random.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	moments := make([]int, kills)
