@@ -144,10 +144,30 @@ func upgrade(ctx context.Context, db *sql.DB, store database.Store, versionTable
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	_, err = provider.Up(ctx)
+	for tries := 1; tries < mostRaces && lostRace(err); tries++ {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate %s: %w", versionTable, err)
 	}
 	return nil
+}
+
+// mostRaces is one more than there is to be made by somebody else first: the
+// application's role, and the user's membership in it.
+const mostRaces = 3
+
+// lostRace tells whether somebody else made, in the same moment, what belongs
+// to all databases of the server and can be made only once: the lock that
+// gateways take turns by is of one database.
+func lostRace(err error) bool {
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) {
+		return false
+	}
+	exists := failure.Code == "42710" // found when the statement began; else by its unique index
+	return exists || failure.Code == "23505" && (failure.TableName == "pg_authid" || failure.TableName == "pg_auth_members")
 }
 
 // MakePartitions makes the partitions of this month and the three after it,
@@ -163,8 +183,19 @@ func (l *Ledger) MakePartitions(ctx context.Context, now time.Time) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// Close waits for transactions under way and disconnects.
-func (l *Ledger) Close() { l.pool.Close() }
+// closeTime is how long transactions under way are waited for at the end.
+const closeTime = 2 * time.Second
+
+// Close waits for transactions under way and disconnects, but no longer than
+// two seconds: a database that hangs does not keep anybody from ending.
+func (l *Ledger) Close() {
+	closed := make(chan struct{})
+	go func() { defer close(closed); l.pool.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(closeTime):
+	}
+}
 
 // Pool is for the leaves of this room that keep their own tables.
 func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
@@ -183,15 +214,23 @@ func (l *Ledger) unhurried() *Ledger {
 // connection is lost during COMMIT the outcome is unknown and an error, an
 // [ErrUnavailable], is given: callers must be able to ask again.
 func (l *Ledger) Within(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
-	limited, cancel := context.WithTimeout(ctx, l.patience)
-	defer cancel()
-	return l.judge(ctx, l.within(limited, scope, work))
+	return l.transaction(ctx, "BEGIN", scope, work)
 }
 
-func (l *Ledger) within(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
-	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{
-		BeginQuery: "BEGIN; SET LOCAL app.scope = '" + scope.setting + "'",
-	})
+// snapshot is Within for work that reads with several statements what must
+// agree: all of them see the same moment. It writes nothing.
+func (l *Ledger) snapshot(ctx context.Context, scope Scope, work func(pgx.Tx) error) error {
+	return l.transaction(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", scope, work)
+}
+
+func (l *Ledger) transaction(ctx context.Context, begin string, scope Scope, work func(pgx.Tx) error) error {
+	limited, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	return l.judge(ctx, l.begun(limited, begin+"; SET LOCAL app.scope = '"+scope.setting+"'", work))
+}
+
+func (l *Ledger) begun(ctx context.Context, begin string, work func(pgx.Tx) error) error {
+	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return err
 	}

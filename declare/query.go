@@ -43,9 +43,10 @@ type AgencyHealth struct {
 	Waiting   int // messages not delivered yet, counted to 10,000
 }
 
-// find gives declarations with their filings, latest first.
+// find gives declarations with their filings, latest first: all of them as
+// they stood at one moment.
 func (l *Ledger) find(ctx context.Context, tenant string, ids []string) (found []Status, err error) {
-	err = l.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
+	err = l.snapshot(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("status"), tenant, ids)
 		if err != nil {
 			return err

@@ -173,19 +173,21 @@ func (g *Gateway) acceptedUnder(ctx context.Context, c *courier, digest string) 
 	return agency
 }
 
+// reopened asks the database without holding the shelf: while that hangs, the
+// versions that stand there are given out all the same.
 func (g *Gateway) reopened(ctx context.Context, name, digest string) (Agency, error) {
 	s := &g.shelf
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := slices.IndexFunc(s.opened, func(a Agency) bool { return a.Profile().Digest == digest && a.Profile().Name == name })
-	if at >= 0 {
-		agency := s.opened[at]
-		s.opened = slices.Insert(slices.Delete(s.opened, at, at+1), 0, agency)
+	if agency := s.take(name, digest); agency != nil {
 		return agency, nil
 	}
 	archive, err := g.desk.folder(ctx, name, digest)
 	if err != nil {
 		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if agency := s.standing(name, digest); agency != nil { // somebody else was faster
+		return agency, nil
 	}
 	made, err := s.reopen(archive)
 	if err != nil {
@@ -195,6 +197,24 @@ func (g *Gateway) reopened(ctx context.Context, name, digest string) (Agency, er
 	s.opened = slices.Insert(s.opened, 0, agency)
 	s.opened = slices.Clip(s.opened[:min(len(s.opened), mostReopened)])
 	return agency, nil
+}
+
+func (s *shelf) take(name, digest string) Agency {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.standing(name, digest)
+}
+
+// standing gives a version that stands on the shelf, nil when it does not, and
+// puts it first. The caller holds the lock.
+func (s *shelf) standing(name, digest string) Agency {
+	at := slices.IndexFunc(s.opened, func(a Agency) bool { return a.Profile().Digest == digest && a.Profile().Name == name })
+	if at < 0 {
+		return nil
+	}
+	agency := s.opened[at]
+	s.opened = slices.Insert(slices.Delete(s.opened, at, at+1), 0, agency)
+	return agency
 }
 
 // keepFolders stores the folders that the ledger does not have yet.

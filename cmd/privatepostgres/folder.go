@@ -203,34 +203,36 @@ func (s *Server) checkVersion(ctx context.Context) error {
 func (s *Server) stopOutlived(ctx context.Context) error { return s.stopIn(ctx, s.data) }
 
 // stopIn ends every postgres at work in folder. A postmaster that lost its gateway is asked for a fast
-// shutdown, and for an immediate one after 30 s; processes that lost their postmaster are ended at once:
-// PostgreSQL does not start while one of them holds its shared memory, and recovery makes good for them.
+// shutdown, and for an immediate one after 30 s; processes that lost their postmaster are ended at once, and
+// by SIGKILL what does not heed that, such as a stopped process: PostgreSQL does not start while one of
+// them holds its shared memory, and recovery makes good for them.
 func (s *Server) stopIn(ctx context.Context, folder string) error {
 	postmaster, err := readPid(filepath.Join(folder, "postmaster.pid"))
 	if err != nil {
 		return err
 	}
-	deadline, sent := time.Now().Add(patience), syscall.Signal(0)
+	fastUntil, sent := time.Now().Add(patience), syscall.Signal(0)
+	var quitUntil time.Time
 	return poll(ctx, func() (bool, error) {
 		processes, err := postgresIn(folder)
 		if err != nil || len(processes) == 0 {
 			return true, err
 		}
-		signal := syscall.SIGQUIT
-		if slices.Contains(processes, postmaster) && time.Now().Before(deadline) {
+		now, signal := time.Now(), syscall.SIGKILL
+		switch {
+		case slices.Contains(processes, postmaster) && now.Before(fastUntil):
 			signal, processes = syscall.SIGINT, []int{postmaster}
+		case quitUntil.IsZero():
+			signal, quitUntil = syscall.SIGQUIT, now.Add(grace)
+		case now.Before(quitUntil):
+			return false, nil
 		}
 		if signal == sent {
 			return false, nil
 		}
 		sent = signal
 		s.log.Info("stopping a PostgreSQL that outlived its gateway", "pids", processes, "signal", signal)
-		for _, process := range processes {
-			if failed := syscall.Kill(process, signal); !errors.Is(failed, syscall.ESRCH) {
-				err = errors.Join(err, failed)
-			}
-		}
-		return false, err
+		return false, signalAll(processes, signal)
 	})
 }
 

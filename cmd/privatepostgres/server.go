@@ -23,8 +23,11 @@ import (
 )
 
 const (
-	port     = "5432" // only names the socket file
-	patience = 30 * time.Second
+	port     = "5432"           // only names the socket file
+	patience = 30 * time.Second // with a fast shutdown
+	// startedInVain is how long a server that nobody used yet may take for its fast shutdown.
+	startedInVain = 5 * time.Second
+	grace         = time.Second // for the end after an immediate one, and for the kernel's after SIGKILL
 )
 
 // ErrInUse says that another living process owns the folder.
@@ -75,7 +78,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		err = s.createDatabase(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), startedInVain)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stopping))
 	}
 	s.log.Info("private PostgreSQL is ready", "folder", s.folder, "pid", s.process.Pid, "took", time.Since(begun))
 	return s, nil
@@ -117,8 +122,9 @@ func (s *Server) Err() error {
 }
 
 // Stop shuts the server down and waits for its end: fast at first, which closes sessions and writes a
-// checkpoint, then, after 30 s or when ctx ends, immediate, which leaves recovery to the next start and
-// is reported as an error. It removes nothing and may be called again.
+// checkpoint, then, after 30 s or when ctx ends, immediate, which leaves recovery to the next start, and a
+// second later by SIGKILL, which even a stopped process heeds. All but the first is reported as an error.
+// It removes nothing, may be called again, and returns within 2 s of ctx's end.
 func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -129,9 +135,35 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	immediate := s.process.Signal(syscall.SIGQUIT)
-	<-s.done // the postmaster kills what does not end within 5 s
-	return fmt.Errorf("private PostgreSQL had to be stopped at once: %w", errors.Join(ctx.Err(), fast, immediate))
+	failure := fmt.Errorf("private PostgreSQL had to be stopped at once: %w", errors.Join(ctx.Err(), fast, s.process.Signal(syscall.SIGQUIT)))
+	if s.endsWithin(grace) {
+		return failure
+	}
+	processes, err := postgresIn(s.data)
+	failure = errors.Join(failure, err, signalAll(processes, syscall.SIGKILL))
+	if !s.endsWithin(grace) {
+		failure = errors.Join(failure, errors.New("private PostgreSQL does not end: the kernel holds it, perhaps for want of its disk"))
+	}
+	return failure
+}
+
+func (s *Server) endsWithin(d time.Duration) bool {
+	select {
+	case <-s.done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// signalAll signals processes, of which some may have ended meanwhile.
+func signalAll(processes []int, signal syscall.Signal) (err error) {
+	for _, process := range processes {
+		if failed := syscall.Kill(process, signal); !errors.Is(failed, syscall.ESRCH) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
 }
 
 // launch starts postgres; the folder is unlocked when it has ended. The thread that starts the child is

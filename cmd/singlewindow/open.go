@@ -32,6 +32,7 @@ type store struct {
 	ids      *declare.IDs
 	private  *privatepostgres.Server // nil when the database is somebody else's
 	options  privatepostgres.Options // of the private one
+	stopBy   time.Time               // when a fast stop of the private one is given up; zero: in its own time
 }
 
 // openStore connects to the configured database, or starts the private one.
@@ -77,7 +78,13 @@ func (o *store) close() error {
 	if o.private == nil {
 		return nil
 	}
-	return o.private.Stop(context.Background())
+	ctx := context.Background()
+	if !o.stopBy.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, o.stopBy)
+		defer cancel()
+	}
+	return o.private.Stop(ctx)
 }
 
 // secretOf gives the secret that keys are hashed with: made once, beside the
@@ -185,6 +192,7 @@ const (
 	noticeTime = time.Second      // for whoever asks /readyz to send requests elsewhere
 	answerTime = 5 * time.Second  // for the answers under way
 	stopTime   = 22 * time.Second // for all of it but closing the database
+	storeTime  = 26 * time.Second // for all of it but ending a database by force
 )
 
 // run serves on listener until ctx ends, then stops in order: not ready any
@@ -219,6 +227,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	case failure = <-lost:
 	}
 	g.stopping.Store(true)
+	g.stopBy = time.Now().Add(storeTime)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	stopBeside()

@@ -155,25 +155,39 @@ func (a *Accounts) AuthenticateAgency(ctx context.Context, bearer string) (strin
 // use. It also tells when the key expires, the zero time for never.
 func (a *Accounts) keyOf(ctx context.Context, hash []byte) (principal Principal, expires time.Time, err error) {
 	now := a.moment()
+	var until, used *time.Time
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		var until, used *time.Time
-		if err := tx.QueryRow(ctx, statement("key_of_hash"), hash).Scan(&principal.Tenant, &principal.KeyID, &until, &used); err != nil {
-			return err
-		}
-		if until != nil {
-			expires = *until
-		}
-		minuteAgo := now.Add(-time.Minute)
-		if expired(expires, now) || used != nil && used.After(minuteAgo) {
-			return nil
-		}
-		_, err := tx.Exec(ctx, statement("key_used"), principal.Tenant, principal.KeyID, now, minuteAgo)
-		return err
+		return tx.QueryRow(ctx, statement("key_of_hash"), hash).Scan(&principal.Tenant, &principal.KeyID, &until, &used)
 	})
-	if err == nil && expired(expires, now) {
-		err = ErrUnknown
+	if err != nil {
+		return Principal{}, expires, known(err)
 	}
-	return principal, expires, known(err)
+	if until != nil {
+		expires = *until
+	}
+	if expired(expires, now) {
+		return Principal{}, expires, ErrUnknown
+	}
+	if minuteAgo := now.Add(-time.Minute); used == nil || !used.After(minuteAgo) {
+		err = a.noteUse(ctx, principal, now, minuteAgo)
+	}
+	return principal, expires, err
+}
+
+// noteTime bounds what a note may take of a request's time.
+const noteTime = 250 * time.Millisecond
+
+// noteUse writes down that a key is in use, where that can be written: while
+// the database is read-only, full or busy the note is left out, because who
+// only reads must be answered all the same.
+func (a *Accounts) noteUse(ctx context.Context, who Principal, now, minuteAgo time.Time) error {
+	limited, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	_, err := a.exec(limited, declare.SystemScope, "key_used", who.Tenant, who.KeyID, now, minuteAgo)
+	if errors.Is(err, declare.ErrUnavailable) {
+		return nil
+	}
+	return err
 }
 
 func known(err error) error {
