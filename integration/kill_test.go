@@ -33,8 +33,7 @@ type campaign struct {
 	mu      sync.Mutex
 	journal *os.File
 	filed   int
-	hold    func(given answer, err error, took time.Duration) // sees every answer; may be nil
-	enough  context.CancelFunc                                // ends the load after what is under way
+	enough  context.CancelFunc // ends the load after what is under way
 }
 
 // begin starts clients that file samples in turn under these words; wait ends
@@ -89,8 +88,8 @@ func (c *campaign) file(ctx context.Context, reference string, body []byte) erro
 	for {
 		asked := time.Now()
 		given, err := c.l.submit(ctx, acme, "key-"+reference, body)
-		if c.hold != nil {
-			c.hold(given, err, time.Since(asked))
+		if c.l.hold != nil {
+			c.l.hold(given, err, time.Since(asked))
 		}
 		switch {
 		case err == nil && given.status == http.StatusAccepted:

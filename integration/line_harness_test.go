@@ -85,6 +85,8 @@ type lineOptions struct {
 	unopened []string // agencies whose process is not started with the line
 	at       string   // the database's URL; "": a new one in the run's PostgreSQL
 	via      string   // the URL the gateway is given; "": the database's own
+
+	hold func(given answer, err error, took time.Duration) // sees every answer to the load; may be nil
 }
 
 // A door is a gateway as a process.
@@ -329,6 +331,14 @@ func (p *process) running() bool {
 		return false
 	default:
 		return true
+	}
+}
+
+// mustRun: no gateway has ended.
+func (l *line) mustRun(t *testing.T) {
+	t.Helper()
+	for _, gateway := range l.gateways {
+		gateway.mustRun(t)
 	}
 }
 

@@ -1,0 +1,63 @@
+package integration
+
+import (
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestDatabaseCrashes crashes PostgreSQL under the load of two gateways, once
+// in each way.
+func TestDatabaseCrashes(t *testing.T) {
+	t.Parallel()
+	surviveCrashes(t, "crash of PostgreSQL", []string{"default"}, 25, syscall.SIGKILL, syscall.SIGQUIT)
+}
+
+func TestChaosDatabaseKilled(t *testing.T) {
+	onlyInChaos(t)
+	surviveCrashes(t, "kill -9 of PostgreSQL", troubles, 50, slices.Repeat([]syscall.Signal{syscall.SIGKILL}, 20)...)
+}
+
+// TestChaosDatabaseRestarted does what pg_ctl restart -m immediate does.
+func TestChaosDatabaseRestarted(t *testing.T) {
+	onlyInChaos(t)
+	surviveCrashes(t, "immediate restart of PostgreSQL", troubles, 50, slices.Repeat([]syscall.Signal{syscall.SIGQUIT}, 20)...)
+}
+
+// surviveCrashes ends the PostgreSQL of a busy line by each of the signals in
+// turn, at moments that the seed draws, and starts it again at once. Its disk
+// is asked for every COMMIT, as in production.
+func surviveCrashes(t *testing.T, what string, words []string, rate int, signals ...syscall.Signal) {
+	t.Helper()
+	random := seed(t)
+	d := newDatabaseServer(t)
+	l, y := strict(t, lineOptions{at: d.URL(), gateways: 2})
+	c, wait := l.load(t, rate, 32, 1_000_000, words)
+	var worst time.Duration
+	for _, signal := range signals {
+		y.takenSince(t, time.Now())
+		moment := time.Now().Add(time.Duration(random.IntN(1500)) * time.Millisecond)
+		eventually(t, time.Minute, "the moment has come", func() bool { l.mustRun(t); return time.Now().After(moment) })
+		d.crash(t, signal)
+		d.start(t)
+		worst = max(worst, l.recovers(t, y))
+	}
+	number(t, what+", times", len(signals), "20 in chaos")
+	number(t, what+", slowest recovery", worst.Round(time.Millisecond), recoveredWithin)
+	if worst > recoveredWithin {
+		t.Error("recovered too late")
+	}
+	l.finish(t, c, wait, y, what)
+}
+
+// recovers waits until every gateway is ready and declarations are taken.
+func (l *line) recovers(t *testing.T, y *tally) time.Duration {
+	t.Helper()
+	since := time.Now()
+	y.takenSince(t, since)
+	for _, gateway := range l.gateways {
+		l.awaitReady(t, gateway)
+	}
+	return time.Since(since)
+}
