@@ -112,6 +112,10 @@ func OpenLedger(ctx context.Context, url string, now time.Time) (*Ledger, error)
 	return ledger, nil
 }
 
+// tablesLock is what gateways on one database take turns by when they make
+// tables.
+const tablesLock = "hashtext('singlewindow migrations')"
+
 // Migrate applies the migrations of one owner of tables, forward only. Each
 // owner has its own version table, so that the rooms' tables grow apart.
 func Migrate(ctx context.Context, url, versionTable string, migrations fs.FS) error {
@@ -132,8 +136,8 @@ func migrate(ctx context.Context, db *sql.DB, versionTable string, migrations fs
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	// Two gateways starting together take turns; the lock ends with the session.
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(hashtext('singlewindow migrations'))"); err != nil {
+	// The lock ends with the session.
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock("+tablesLock+")"); err != nil {
 		return errors.Join(err, conn.Close())
 	}
 	return errors.Join(upgrade(ctx, db, store, versionTable, migrations), conn.Close())
@@ -179,7 +183,13 @@ func (l *Ledger) MakePartitions(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, "SELECT make_partitions($1::date, 4)", now.UTC())
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock("+tablesLock+")"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "SELECT make_partitions($1::date, 4)", now.UTC())
+		return err
+	})
 	return errors.Join(err, conn.Close(ctx))
 }
 

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -283,4 +284,41 @@ func TestAuthenticatingTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// That a key is in use is noted where it can be: whoever asks is known all the
+// same while the database writes nothing, and while somebody holds the row.
+func TestKeysAreKnownWithoutTheNoteOfUse(t *testing.T) {
+	accounts, ledger, clock, url := newAccounts(t)
+	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
+	key, err := accounts.CreateKey(t.Context(), "acme", "x")
+	must(t, err)
+	mustBeKnown := func(when string) {
+		t.Helper()
+		begun := time.Now()
+		if principal, err := accounts.Authenticate(t.Context(), key.Secret); err != nil || principal.KeyID != key.ID || time.Since(begun) > time.Second {
+			t.Errorf("%s: %+v after %v, %v", when, principal, time.Since(begun), err)
+		}
+		clock.pass(time.Minute)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	tx, err := conn.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT FROM api_key FOR UPDATE")
+	must(t, err)
+	mustBeKnown("the row is held")
+	must(t, tx.Rollback(t.Context()))
+	database := conn.Config().Database
+	for _, is := range []struct{ readOnly, when string }{{"on", "read-only"}, {"off", "writable again"}} {
+		execute(t, url+"&default_transaction_read_only=off", "ALTER DATABASE "+database+" SET default_transaction_read_only = "+is.readOnly)
+		ledger.Pool().Reset() // a session keeps what it began with
+		mustBeKnown(is.when)
+	}
+	var used bool
+	must(t, conn.QueryRow(t.Context(), "SELECT last_used_at IS NOT NULL FROM api_key").Scan(&used))
+	if !used {
+		t.Error("nothing was noted although it could be")
+	}
 }

@@ -1,9 +1,12 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,4 +90,78 @@ func TestOpeningTwiceIsHarmless(t *testing.T) {
 	again, err := declare.OpenLedger(t.Context(), url, time.Now())
 	must(t, err)
 	again.Close()
+}
+
+// The application's role is one for all databases of a server: gateways that
+// start for the first time in the same moment, on one database or on several,
+// do not fail each other.
+func TestFirstStartsInOneMoment(t *testing.T) {
+	t.Parallel()
+	d := newDatabaseServer(t)
+	var starting sync.WaitGroup
+	ready := make(chan struct{})
+	for number := range 6 {
+		name := fmt.Sprintf("first_%d", number/2)
+		if number%2 == 0 {
+			execute(t, d.URL(), "CREATE DATABASE "+name)
+		}
+		starting.Go(func() {
+			<-ready
+			ledger, err := declare.OpenLedger(t.Context(), strings.Replace(d.URL(), "/singlewindow", "/"+name, 1), time.Now())
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
+			ledger.Close()
+		})
+	}
+	close(ready)
+	starting.Wait()
+}
+
+// A status is of one moment: what changes between the statements that read it
+// does not show in half of it.
+func TestStatusIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, lineOptions{mute: true})
+	from, _ := l.widest(t)
+	filed := l.file(t, acme, from, "MOMENT-1")
+	eventually(t, 20*time.Second, "everything is sent", func() bool { return l.count(t, unsent) == 0 })
+	conn, err := pgx.Connect(t.Context(), l.database)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.Background())) }()
+	tx, err := conn.Begin(t.Context())
+	must(t, err)
+	change := func(statement string) {
+		t.Helper()
+		_, err := tx.Exec(t.Context(), statement)
+		must(t, err)
+	}
+	change("LOCK TABLE filing IN ACCESS EXCLUSIVE MODE") // whoever reads stops between the two
+	given := make(chan answer, 1)
+	go func() {
+		defer close(given)
+		answer, err := l.try(t.Context(), l.keys[acme], http.MethodGet, "/v1/declarations/"+filed.ID, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		given <- answer
+	}()
+	eventually(t, time.Second, "the status is being read", func() bool {
+		return l.count(t, "SELECT count(*) FROM pg_locks WHERE relation = 'filing'::regclass AND NOT granted AND mode = 'AccessShareLock'") > 0
+	})
+	change("UPDATE declaration SET waiting_why = 'changed'")
+	change("UPDATE filing SET word = 'changed'")
+	must(t, tx.Commit(t.Context()))
+	seen := <-given
+	if seen.status != http.StatusOK {
+		t.Fatalf("%d %s", seen.status, seen.body)
+	}
+	status := decoded[declare.Status](t, seen)
+	for _, filing := range status.Filings {
+		if (filing.Word == "changed") != (status.WaitingFor.Why == "changed") {
+			t.Errorf("half of it is of another moment: %s", seen.body)
+		}
+	}
 }

@@ -90,3 +90,53 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestStopWithoutADatabase asks a gateway with its own PostgreSQL to stop while
+// that hangs or is full: it ends in time, by force where needed, and the next
+// start finds everything.
+func TestStopWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]struct {
+		begin, end func(*testing.T, *line)
+		byForce    bool
+	}{
+		"postmaster hanging": {
+			func(t *testing.T, l *line) { must(t, syscall.Kill(l.postmaster(t), syscall.SIGSTOP)) },
+			func(*testing.T, *line) {}, true,
+		},
+		"all of it hanging": {
+			func(t *testing.T, l *line) { signalAll(t, l.postmaster(t), syscall.SIGSTOP) },
+			func(*testing.T, *line) {}, true,
+		},
+		"full": {
+			func(t *testing.T, l *line) { fillUp(t, l.database) },
+			func(t *testing.T, l *line) { makeRoom(t, l.database) }, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), private: true})
+			c, wait := l.load(t, 20, 8, 1_000_000, []string{"default"})
+			eventually(t, 20*time.Second, "it is busy", func() bool { return c.progress(t) > 50 })
+			trouble.begin(t, l)
+			asked := l.gateway.signal(t, syscall.SIGTERM)
+			select {
+			case <-l.gateway.ended:
+			case <-time.After(stoppedWithin - time.Since(asked)):
+				t.Fatalf("the gateway has not stopped\n%s", l.gateway.lastWords(t))
+			}
+			number(t, "SIGTERM with PostgreSQL "+name, time.Since(asked).Round(time.Millisecond), stoppedWithin)
+			if forced := strings.Contains(l.gateway.lastWords(t), "had to be stopped at once"); forced != trouble.byForce {
+				t.Errorf("%v\n%s", l.gateway.exit, l.gateway.lastWords(t))
+			}
+			l.startGateway(t)
+			trouble.end(t, l)
+			c.enough()
+			wait()
+			eventually(t, time.Minute, "everything is delivered and decided", func() bool {
+				return l.count(t, undecided) == 0 && l.count(t, unsent) == 0
+			})
+			l.judge(t, c.promised(t))
+		})
+	}
+}
