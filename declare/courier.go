@@ -276,7 +276,10 @@ func (c *courier) takeBy(ctx context.Context, name string, until time.Time, argu
 		})
 		return err
 	})
-	return messages, err
+	if err != nil { // rows may come before a COMMIT that fails: those messages are not ours
+		return nil, err
+	}
+	return messages, nil
 }
 
 // start carries one message, already counted as under way, in a goroutine

@@ -10,14 +10,19 @@ import (
 // deliver runs the couriers and the gateway's own upkeep until ctx ends, and
 // stops them in order: take nothing new, finish what is under way, record it.
 func (g *Gateway) deliver(ctx context.Context) error {
+	var clerks, upkeep sync.WaitGroup
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	upkeep.Go(func() { g.watchLedger(watching) })
 	if err := g.begin(ctx); err != nil {
+		enough()
+		upkeep.Wait()
 		if ctx.Err() == nil {
 			return err
 		}
 		return nil // stopped before it began
 	}
 	recording := make(chan struct{})
-	var clerks, upkeep sync.WaitGroup
 	lasting := context.WithoutCancel(ctx)
 	clerks.Go(func() { g.intake.run(lasting, recording) })
 	clerks.Go(func() { g.scribe.run(lasting, recording) })
@@ -30,7 +35,6 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Examine, "nothing examined", g.examineInTurn) })
-	upkeep.Go(func() { g.watchLedger(ctx) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "messages not given back", g.giveBack) })
 	upkeep.Go(func() { g.every(ctx, 6*time.Hour, "partitions not made", g.makePartitions) })
 	upkeep.Wait()
@@ -40,8 +44,25 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	return nil
 }
 
-// begin makes the agencies that are known from the start known in the ledger.
+// begin makes the agencies that are known from the start known in the ledger,
+// as soon as that can be written.
 func (g *Gateway) begin(ctx context.Context) error {
+	again := time.NewTicker(g.timing.Sweep)
+	defer again.Stop()
+	for {
+		err := g.registerKnown(ctx)
+		if !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		}
+	}
+}
+
+func (g *Gateway) registerKnown(ctx context.Context) error {
 	g.replacing.Lock()
 	defer g.replacing.Unlock()
 	var agencies []Agency

@@ -191,7 +191,10 @@ func (g *Gateway) rematchNotices(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	if len(agencies) == 0 {
+		return nil
+	}
+	return g.ledger.exec(ctx, SystemScope, "close_matched_tasks", now)
 }
 
 // rematchWaiting matches at once what came a moment too early.

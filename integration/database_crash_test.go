@@ -5,7 +5,43 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"singlewindow/declare"
 )
+
+// TestNothingIsSentBeforeItsTakingIsCommitted lets the COMMIT fail by which a
+// message is taken out of the queue, after PostgreSQL has given the message
+// out: it must not be sent.
+func TestNothingIsSentBeforeItsTakingIsCommitted(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), mute: true})
+	from, agencies := l.widest(t)
+	away := agencies[0]
+	l.offices[away].process.stop(t)
+	filed := l.file(t, acme, from, "TAKEN-1")
+	const tried = "SELECT count(*) FROM message WHERE agency = $1 AND attempts > 0 AND delivery = 'queued'"
+	eventually(t, 20*time.Second, "the message waits in the queue", func() bool { return l.count(t, tried, away) == 1 })
+	for _, statement := range []string{
+		"CREATE SEQUENCE takings",
+		`CREATE FUNCTION no_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+			$$ BEGIN PERFORM nextval('takings'); RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$`,
+		`CREATE CONSTRAINT TRIGGER no_commit AFTER UPDATE ON message DEFERRABLE INITIALLY DEFERRED
+			FOR EACH ROW WHEN (NEW.delivery = 'sending') EXECUTE FUNCTION no_commit()`,
+	} {
+		execute(t, l.database, statement)
+	}
+	l.openOffice(t, away)
+	eventually(t, 30*time.Second, "it was taken several times in vain", func() bool {
+		return l.count(t, "SELECT last_value FROM takings") > 3
+	})
+	if sent := l.offices[away].effects(t); len(sent) > 0 {
+		t.Errorf("sent although its taking was not committed: %v", sent)
+	}
+	execute(t, l.database, "DROP TRIGGER no_commit ON message")
+	eventually(t, 20*time.Second, "everything is delivered", func() bool { return l.count(t, unsent) == 0 })
+	l.closeOffices(t)
+	l.mustAgree(t, []declare.Status{filed})
+}
 
 // TestDatabaseCrashes crashes PostgreSQL under the load of two gateways, once
 // in each way.

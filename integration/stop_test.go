@@ -113,6 +113,9 @@ func TestStopWithoutADatabase(t *testing.T) {
 			func(t *testing.T, l *line) { makeRoom(t, l.database) }, false,
 		},
 	} {
+		if name == "postmaster hanging" && !chaos() {
+			continue // the same way out as from the next
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), private: true})

@@ -192,7 +192,7 @@ const (
 	noticeTime = time.Second      // for whoever asks /readyz to send requests elsewhere
 	answerTime = 5 * time.Second  // for the answers under way
 	stopTime   = 22 * time.Second // for all of it but closing the database
-	storeTime  = 26 * time.Second // for all of it but ending a database by force
+	storeTime  = 24 * time.Second // for all of it but ending a database by force
 )
 
 // run serves on listener until ctx ends, then stops in order: not ready any
