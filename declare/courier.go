@@ -176,13 +176,6 @@ func (c *courier) sawBacklog() bool {
 	return c.backlog
 }
 
-// held tells whether the agency is paused or denies us.
-func (c *courier) held() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.health.state != agencyConnected
-}
-
 // reserve keeps a place on the wire for a message that is about to be written
 // down already leased. It gives none while older messages wait.
 func (c *courier) reserve(now time.Time) bool {

@@ -158,15 +158,7 @@ func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error)
 	}
 	now := g.now().UTC().Truncate(time.Millisecond)
 	for i := range status.Filings {
-		filing := &status.Filings[i]
-		if filing.Delivery != DeliveryQueued {
-			continue
-		}
-		courier := g.courier(filing.Agency)
-		if courier != nil && (filing.Reason == "" || filing.Reason == ReasonBreakerOpen) && courier.held() {
-			filing.Reason = ReasonAgencyUnavailable
-		}
-		if queue := filing.Queue; queue != nil && queue.ExpectedAt.Before(now) {
+		if queue := status.Filings[i].Queue; queue != nil && queue.ExpectedAt.Before(now) {
 			queue.ExpectedAt = &now // it is due, and others stand before it
 		}
 	}
