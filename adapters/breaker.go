@@ -15,13 +15,18 @@ import (
 // windowParts is how finely the breaker's window slides.
 const windowParts = 10
 
+// relapse is how many failures in a row show that an agency that was just
+// taken for well is not: it has yet to prove itself.
+const relapse = 3
+
 // A breaker counts how exchanges with one agency end and opens when too many
 // end badly. It never closes by itself: the gateway knows from the database
 // when the agency is back, and has a new one made then.
 type breaker struct {
 	slow    time.Duration
 	counter *gobreaker.CircuitBreaker[declare.Outcome]
-	opened  atomic.Bool // and no outcome has told so yet
+	opened  atomic.Bool   // and no outcome has told so yet
+	good    atomic.Uint32 // exchanges that ended well
 }
 
 // The errors that tell gobreaker what an exchange was worth.
@@ -30,7 +35,11 @@ var (
 	errExcluded = errors.New("the exchange says nothing about the agency")
 )
 
-func newBreaker(name string, entry breakerEntry) *breaker {
+// newBreaker makes the breaker of an agency, which is watched more closely
+// when it comes back from an outage, until as many exchanges ended well as
+// would be enough to judge it. As many failures in a row as that open the
+// breaker however well the window began.
+func newBreaker(name string, entry breakerEntry, back bool) *breaker {
 	b := &breaker{slow: entry.Slow}
 	b.counter = gobreaker.NewCircuitBreaker[declare.Outcome](gobreaker.Settings{
 		Name:         name,
@@ -39,6 +48,9 @@ func newBreaker(name string, entry breakerEntry) *breaker {
 		Timeout:      math.MaxInt64,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			ended := counts.TotalSuccesses + counts.TotalFailures
+			if counts.ConsecutiveFailures >= entry.Minimum || back && counts.ConsecutiveFailures >= relapse && b.good.Load() < entry.Minimum {
+				return true
+			}
 			return ended >= entry.Minimum && decimal.NewFromInt(int64(counts.TotalFailures)).GreaterThanOrEqual(entry.Ratio.Mul(decimal.NewFromInt(int64(ended))))
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) { b.opened.Store(to == gobreaker.StateOpen) },
@@ -56,16 +68,20 @@ func (b *breaker) guard(run func() exchange) declare.Outcome {
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonBreakerOpen}
 	}
+	if err == nil {
+		b.good.Add(1)
+	}
 	outcome.Tripped = errors.Is(err, errFailed) && b.opened.CompareAndSwap(true, false)
 	return outcome
 }
 
 // judge counts outages and slowness, never a refusal: an agency that says no
 // is well. A refused credential is ours to mend, and an exchange that we broke
-// off tells nothing.
+// off tells nothing; nor does an answer to a question: that the agency can
+// look something up does not show that it can take a message.
 func (b *breaker) judge(done exchange) error {
 	switch {
-	case done.outcome.Denied || done.abandoned:
+	case done.outcome.Denied || done.abandoned || done.looked:
 		return errExcluded
 	case done.outcome.Verdict == declare.VerdictUnreachable, done.outcome.Verdict == declare.VerdictUnsure, done.took >= b.slow:
 		return errFailed

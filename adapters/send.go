@@ -57,6 +57,7 @@ type exchange struct {
 	outcome   declare.Outcome
 	took      time.Duration
 	abandoned bool // by us, before there was an answer
+	looked    bool // it was a question, and the agency answered it
 }
 
 // Send implements [declare.Agency].
@@ -64,6 +65,12 @@ func (a *Agency) Send(ctx context.Context, dispatch declare.Dispatch) declare.Ou
 	if !a.profile.On {
 		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonAgencyUnavailable}
 	}
+	return a.guarded(ctx, dispatch, a.post)
+}
+
+// guarded speaks to the agency within its cap, its deadline and its breaker,
+// which lets a probe pass.
+func (a *Agency) guarded(ctx context.Context, dispatch declare.Dispatch, speak func(context.Context, declare.Dispatch) exchange) declare.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, a.profile.Deadline)
 	defer cancel()
 	select {
@@ -72,16 +79,15 @@ func (a *Agency) Send(ctx context.Context, dispatch declare.Dispatch) declare.Ou
 	case <-ctx.Done():
 		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonBusy}
 	}
-	send := func() exchange { return a.post(ctx, dispatch) }
 	if dispatch.Probe {
-		return send().outcome
+		return speak(ctx, dispatch).outcome
 	}
-	return a.breaker.Load().guard(send)
+	return a.breaker.Load().guard(func() exchange { return speak(ctx, dispatch) })
 }
 
 // Resume implements [declare.Agency].
 func (a *Agency) Resume() {
-	a.breaker.Store(newBreaker(a.profile.Name, a.file.Breaker))
+	a.breaker.Store(newBreaker(a.profile.Name, a.file.Breaker, true))
 }
 
 func (a *Agency) post(ctx context.Context, dispatch declare.Dispatch) exchange {
@@ -117,7 +123,7 @@ func (a *Agency) outcome(dispatch declare.Dispatch, response *resty.Response, er
 	case slices.Contains(answers.Understood, status):
 		return a.understand(dispatch, response)
 	case status >= http.StatusInternalServerError:
-		return declare.Outcome{Reason: declare.ReasonServerError, Status: status}
+		return declare.Outcome{Reason: declare.ReasonServerError, Status: status, RetryAfter: retryAfter(response)}
 	}
 	return declare.Outcome{Reason: declare.ReasonNotUnderstood, Status: status}
 }
@@ -162,10 +168,20 @@ func (a *Agency) Inquire(ctx context.Context, dispatch declare.Dispatch) declare
 	if !a.profile.On {
 		return declare.Outcome{Verdict: declare.VerdictUnreachable, Reason: declare.ReasonAgencyUnavailable}
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.profile.Deadline)
-	defer cancel()
+	return a.guarded(ctx, dispatch, a.ask)
+}
+
+func (a *Agency) ask(ctx context.Context, dispatch declare.Dispatch) exchange {
 	at := strings.ReplaceAll(a.file.Inquire.Path, "{deliveryId}", url.PathEscape(dispatch.MessageID))
 	response, err := a.line.request(ctx).do(http.MethodGet, a.url+at)
+	done := exchange{took: response.Time(), abandoned: err != nil && errors.Is(ctx.Err(), context.Canceled)}
+	done.outcome = a.told(dispatch, response, err)
+	done.looked = done.outcome.Reason == declare.ReasonAnswered || done.outcome.Reason == declare.ReasonUnknownToAgency
+	return done
+}
+
+// told weighs an answer to a question about a message.
+func (a *Agency) told(dispatch declare.Dispatch, response *resty.Response, err error) declare.Outcome {
 	status := response.StatusCode()
 	switch {
 	case status == http.StatusOK && err == nil:

@@ -158,6 +158,12 @@ type Outcome struct {
 	Tripped bool
 }
 
+// answered reports whether the agency spoke as one that is well: a refusal is
+// an answer, and so is that it knows nothing of a message.
+func (o Outcome) answered() bool {
+	return o.Verdict == VerdictAccepted || o.Verdict == VerdictRejected || o.Reason == ReasonUnknownToAgency
+}
+
 // Reading is a notice understood.
 type Reading struct {
 	MessageID string            // ours, when the agency echoed it

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"sync"
@@ -38,7 +39,18 @@ type health struct {
 	reason    string
 	nextProbe *time.Time
 	rampFrom  *time.Time
+	trips     int // times in a row that it failed again soon after it was back
 }
+
+const (
+	// patientProbes is how many probes' time an agency must be well for its
+	// next outage to be a new one, and how long one that refuses our
+	// credential is left alone: an operator must act.
+	patientProbes = 12
+	// longestProbes is how many probes' time a flapping agency is left alone
+	// at most: it must be found to be back within half a minute.
+	longestProbes = 3
+)
 
 // probeReach is how far ahead of its time a message may be sent as a probe: an
 // agency's own wish to wait is at most an hour.
@@ -164,13 +176,6 @@ func (c *courier) sawBacklog() bool {
 	return c.backlog
 }
 
-// held tells whether the agency is paused or denies us.
-func (c *courier) held() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.health.state != agencyConnected
-}
-
 // reserve keeps a place on the wire for a message that is about to be written
 // down already leased. It gives none while older messages wait.
 func (c *courier) reserve(now time.Time) bool {
@@ -239,7 +244,7 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 	}
 	messages, err := c.takeOne(ctx, now)
 	if err != nil || len(messages) == 0 {
-		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.profile().Probe), health.reason)
+		return errors.Join(err, c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.profile().Probe), ""))
 	}
 	messages[0].probe = true
 	c.mu.Lock()
@@ -402,25 +407,46 @@ func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) err
 		if !t.probe {
 			return nil
 		}
-		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now, ReasonNoWayToAsk)
+		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now, "") // the agency was not spoken to: another message can be
 	}
 	outcome := *spoken
 	switch {
 	case outcome.Denied:
 		c.g.log.Error("agency refuses our credential", "agency", c.name)
-		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(12*c.profile().Probe))
-	case t.probe && (outcome.Verdict == VerdictAccepted || outcome.Verdict == VerdictRejected):
+		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(patientProbes*c.profile().Probe), 0)
+	case t.probe && outcome.answered():
 		c.g.log.Info("agency is back", "agency", c.name)
 		return c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now)
 	case t.probe:
-		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(max(c.profile().Probe, outcome.RetryAfter)), outcome.Reason)
+		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.untilProbe(c.tripped(now), outcome)), outcome.Reason)
 	case outcome.Tripped || outcome.Reason == ReasonBreakerOpen:
-		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(max(c.profile().Probe, outcome.RetryAfter)))
+		trips := c.tripped(now)
+		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(c.untilProbe(trips, outcome)), trips)
 	}
 	return nil
 }
 
-func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcome Outcome, nextProbe time.Time) error {
+// tripped counts the outages in a row up to this one: 0 for the first, and for
+// one after the agency was well for a while.
+func (c *courier) tripped(now time.Time) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.health.state != agencyConnected:
+		return c.health.trips
+	case c.health.rampFrom != nil && now.Sub(*c.health.rampFrom) < patientProbes*c.profile().Probe:
+		return c.health.trips + 1
+	}
+	return 0
+}
+
+// untilProbe is the time until the next probe: the agency's own wish where that
+// is longer, and longer from one relapse to the next.
+func (c *courier) untilProbe(trips int, outcome Outcome) time.Duration {
+	return max(time.Duration(min(1<<min(trips, longestProbes), longestProbes))*c.profile().Probe, outcome.RetryAfter)
+}
+
+func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcome Outcome, nextProbe time.Time, trips int) error {
 	reason := outcome.Reason
 	if reason == ReasonBreakerOpen {
 		reason = ReasonTooManyFailures
@@ -430,11 +456,11 @@ func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcom
 			return err
 		}
 	}
-	if err := c.g.ledger.pauseAgency(ctx, c.name, state, reason, c.g.now().UTC(), nextProbe); err != nil {
+	if err := c.g.ledger.pauseAgency(ctx, c.name, state, reason, c.g.now().UTC(), nextProbe, trips); err != nil {
 		return err
 	}
 	c.mu.Lock()
-	c.health = health{state: state, since: c.g.now(), reason: reason, nextProbe: &nextProbe}
+	c.health = health{state: state, since: c.g.now(), reason: reason, nextProbe: &nextProbe, trips: trips}
 	c.mu.Unlock()
 	return nil
 }

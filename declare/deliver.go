@@ -143,15 +143,15 @@ func (g *Gateway) refreshHealth(ctx context.Context) error {
 // holder died, and notices that can be matched now.
 func (g *Gateway) sweep(ctx context.Context) error {
 	now := g.now().UTC().Truncate(time.Millisecond)
-	touched, err := g.ledger.expireLeases(ctx, now)
+	lapsed, err := g.ledger.expireLeases(ctx, now)
 	if err != nil {
 		return err
 	}
 	var failures error
-	for _, key := range touched { // nobody will name them again: one's failure is not the others'
-		failures = errors.Join(failures, g.scribe.do(ctx, fact{touched: &key}))
+	for _, message := range lapsed { // nobody will name them again: one's failure is not the others'
+		failures = errors.Join(failures, g.scribe.do(ctx, fact{lapse: &message}))
 	}
-	if len(touched) > 0 {
+	if len(lapsed) > 0 {
 		g.wakeCouriers()
 	}
 	return errors.Join(failures, g.rematchNotices(ctx, now))

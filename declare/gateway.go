@@ -156,10 +156,10 @@ func (g *Gateway) Status(ctx context.Context, tenant, id string) (Status, error)
 	if err != nil {
 		return Status{}, err
 	}
+	now := g.now().UTC().Truncate(time.Millisecond)
 	for i := range status.Filings {
-		filing := &status.Filings[i]
-		if courier := g.courier(filing.Agency); courier != nil && filing.Delivery == DeliveryQueued && filing.Reason == "" && courier.held() {
-			filing.Reason = ReasonAgencyUnavailable
+		if queue := status.Filings[i].Queue; queue != nil && queue.ExpectedAt.Before(now) {
+			queue.ExpectedAt = &now // it is due, and others stand before it
 		}
 	}
 	return status, g.locateErrors(ctx, tenant, &status)

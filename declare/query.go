@@ -106,7 +106,7 @@ func (l *Ledger) status(ctx context.Context, tenant, id string) (Status, error) 
 	status := found[0]
 	for i := range status.Filings {
 		if status.Filings[i].Delivery == DeliveryQueued {
-			if status.Filings[i].Queue, err = l.queuePlace(ctx, status.Filings[i].MessageID); err != nil {
+			if err := l.queuePlace(ctx, &status.Filings[i]); err != nil {
 				return Status{}, err
 			}
 		}
@@ -114,19 +114,28 @@ func (l *Ledger) status(ctx context.Context, tenant, id string) (Status, error) 
 	return status, nil
 }
 
-func (l *Ledger) queuePlace(ctx context.Context, message string) (*Queue, error) {
+// queuePlace says which place a filing's message has, and that the agency is
+// not available while every process leaves it alone.
+func (l *Ledger) queuePlace(ctx context.Context, filing *FilingStatus) error {
 	var place Queue
 	var expected time.Time
+	var paused bool
 	err := l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("queue_place"), message).Scan(&place.Position, &expected)
+		return tx.QueryRow(ctx, statement("queue_place"), filing.MessageID).Scan(&place.Position, &expected, &paused)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil // sent a moment ago
+		return nil // sent a moment ago
+	}
+	if err != nil {
+		return err
 	}
 	place.Position++
 	expected = expected.UTC()
-	place.ExpectedAt = &expected
-	return &place, err
+	place.ExpectedAt, filing.Queue = &expected, &place
+	if paused && (filing.Reason == "" || filing.Reason == ReasonBreakerOpen) {
+		filing.Reason = ReasonAgencyUnavailable
+	}
+	return nil
 }
 
 // Find gives the tenant's declarations that carry a reference or any other

@@ -17,9 +17,9 @@ import (
 type fact struct {
 	settlement *settlement
 	notice     *heard
-	rematch    string          // an agency whose unmatched notices deserve another look
-	apply      *placed         // one of these, alone
-	touched    *declarationKey // a declaration to look at again
+	rematch    string  // an agency whose unmatched notices deserve another look
+	apply      *placed // one of these, alone
+	lapse      *lapse  // to be told, and its declaration looked at again
 }
 
 // settlement is what one attempt to send a message came to.
@@ -70,8 +70,8 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 			if f.settlement != nil {
 				concerned.add(f.settlement.taken.declarationKey)
 			}
-			if f.touched != nil {
-				concerned.add(*f.touched)
+			if f.lapse != nil {
+				concerned.add(f.lapse.declarationKey)
 			}
 		}
 		if len(concerned) == 0 {
@@ -84,6 +84,9 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		var c changes
 		if err := g.settle(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("settle: %w", err)
+		}
+		if err := g.tellLapses(&c, facts, files, now); err != nil {
+			return fmt.Errorf("tell lapses: %w", err)
 		}
 		if err := g.prove(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("prove: %w", err)
@@ -236,6 +239,22 @@ func (g *Gateway) tellDelivery(c *changes, s *settlement, f *file, now time.Time
 	}
 	return g.tell(c, f, "message."+string(s.delivery), s.taken.agency, now, map[string]any{
 		"messageId": s.taken.id, "attempts": s.taken.attempts, "reason": s.reason})
+}
+
+// tellLapses tells of messages that became unsure because nobody settled them
+// in time.
+func (g *Gateway) tellLapses(c *changes, facts []fact, files map[declarationKey]*file, now time.Time) error {
+	for _, fact := range facts {
+		m := fact.lapse
+		if m == nil || !m.first || files[m.declarationKey] == nil {
+			continue
+		}
+		if err := g.tell(c, files[m.declarationKey], "message."+string(DeliveryUnsure), m.agency, now, map[string]any{
+			"messageId": m.message, "attempts": m.attempts, "reason": ReasonLeaseExpired}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settleColumns gathers settlements column by column for unnest.

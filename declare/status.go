@@ -57,7 +57,7 @@ const (
 // need tells how much a filing needs somebody, and why in a stable word.
 func need(f FilingStatus) (attention, string) {
 	switch {
-	case f.Decision == DecisionRejected || f.Delivery == DeliveryRefused:
+	case f.Decision == DecisionRejected || f.Delivery == DeliveryRefused && f.Decision == DecisionNone:
 		return refused, "rejected"
 	case f.Decision == DecisionDocumentsRequired || f.Decision == DecisionPaymentDue:
 		return wanted, string(f.Decision)

@@ -47,7 +47,7 @@ var byDelivery = map[Delivery]verdictOn{
 }
 
 func expected(f FilingStatus) verdictOn {
-	if f.Delivery == DeliveryRefused {
+	if f.Delivery == DeliveryRefused && f.Decision == DecisionNone {
 		return byDecision[DecisionRejected]
 	}
 	if want, told := byDecision[f.Decision]; told {

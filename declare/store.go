@@ -29,7 +29,7 @@ func (l *Ledger) agencyStates(ctx context.Context, agencies []string) (map[strin
 		}
 		var name string
 		var seen health
-		_, err = pgx.ForEachRow(rows, []any{&name, &seen.state, &seen.since, &seen.reason, &seen.nextProbe, &seen.rampFrom}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&name, &seen.state, &seen.since, &seen.reason, &seen.nextProbe, &seen.rampFrom, &seen.trips}, func() error {
 			states[name] = seen
 			seen = health{}
 			return nil
@@ -39,8 +39,8 @@ func (l *Ledger) agencyStates(ctx context.Context, agencies []string) (map[strin
 	return states, err
 }
 
-func (l *Ledger) pauseAgency(ctx context.Context, agency, state, reason string, now, nextProbe time.Time) error {
-	return l.exec(ctx, SystemScope, "pause_agency", agency, state, now, reason, nextProbe)
+func (l *Ledger) pauseAgency(ctx context.Context, agency, state, reason string, now, nextProbe time.Time, trips int) error {
+	return l.exec(ctx, SystemScope, "pause_agency", agency, state, now, reason, nextProbe, trips)
 }
 
 func (l *Ledger) resumeAgency(ctx context.Context, agency, prober string, now time.Time) error {
@@ -60,18 +60,26 @@ func (l *Ledger) claimProbe(ctx context.Context, agency, prober string, now, unt
 	return claimed, err
 }
 
-func (l *Ledger) expireLeases(ctx context.Context, now time.Time) (touched []declarationKey, err error) {
+// lapse is a message whose lease expired.
+type lapse struct {
+	declarationKey
+	message, agency string
+	attempts        int
+	first           bool // it was not unsure before
+}
+
+func (l *Ledger) expireLeases(ctx context.Context, now time.Time) (lapsed []lapse, err error) {
 	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("expire_leases"), now)
 		if err != nil {
 			return err
 		}
-		touched, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (key declarationKey, err error) {
-			return key, row.Scan(&key.tenant, &key.id)
+		lapsed, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (m lapse, err error) {
+			return m, row.Scan(&m.tenant, &m.id, &m.message, &m.agency, &m.attempts, &m.first)
 		})
 		return err
 	})
-	return touched, err
+	return lapsed, err
 }
 
 // unmatchedAgencies names the agencies with notices still unmatched, and asks

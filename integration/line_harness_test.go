@@ -102,6 +102,7 @@ type office struct {
 	address    string
 	credential string // shown to the gateway with notices
 	ledger     string // file of effects
+	trouble    string // file that says what ails it
 	process    *process
 }
 
@@ -160,7 +161,7 @@ func (l *line) loadOffices(t *testing.T) {
 		if agency.Script() == nil || l.connect != nil && !slices.Contains(l.connect, name) {
 			continue
 		}
-		l.offices[name] = &office{agency: agency, address: freeAddress(t), ledger: filepath.Join(l.folder, name+".effects")}
+		l.offices[name] = &office{agency: agency, address: freeAddress(t), ledger: filepath.Join(l.folder, name+".effects"), trouble: filepath.Join(l.folder, name+".trouble")}
 	}
 	if len(l.offices) == 0 {
 		t.Fatal("no agency can be played")
@@ -218,7 +219,7 @@ func (l *line) openOffice(t *testing.T, name string) {
 	t.Helper()
 	office := l.offices[name]
 	arguments := []string{
-		"--agency", name, "--listen", office.address, "--ledger", office.ledger, "--pace", l.pace, "--slow", l.slow,
+		"--agency", name, "--listen", office.address, "--ledger", office.ledger, "--trouble", office.trouble, "--pace", l.pace, "--slow", l.slow,
 		"--credential-file", filepath.Join(l.folder, name+".agency-credential"), "--accept-credential-file", l.acceptFile(name),
 	}
 	if l.folders != "" {

@@ -18,6 +18,22 @@
 //	silent   answered, but no notice ever
 //	shuffle  the notices come in reverse order
 //
+// The whole agency can be made ill while it runs: a file says in one word,
+// with a detail where it has one, what ails it now. No file, or an empty one,
+// is good health. The word is for every message and every inquiry:
+//
+//	hang           nothing is looked at and nothing answered until the caller leaves
+//	slow 30s       taken, and answered so much later
+//	error 500      answered with that status, nothing taken
+//	garbage        taken, answered 200 with something unreadable
+//	busy 3         503 with Retry-After in seconds
+//	busy-until 3   503 with Retry-After as a date so many seconds ahead
+//	denied 401     the credential is refused
+//	flap 10s       spells of error and of good health in turn, each so long
+//
+// Every request is one line in a third ledger, of calls, before anything comes
+// of it.
+//
 // Every message taken is one line in an append-only ledger, on purpose without
 // looking for copies: whoever counts lines sees what the gateway did twice. An
 // agency whose folder says idempotent answers a copy like the first instead.

@@ -39,6 +39,10 @@ func (s *Simulator) Handler() http.Handler {
 }
 
 func (s *Simulator) message(w http.ResponseWriter, r *http.Request) {
+	ails, admitted := s.admit(w, r)
+	if !admitted {
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, messageLimit))
 	if err != nil {
 		http.Error(w, "the message was not received whole", http.StatusBadRequest)
@@ -58,11 +62,12 @@ func (s *Simulator) message(w http.ResponseWriter, r *http.Request) {
 	if deliveryID == "" {
 		deliveryID = r.Header.Get("X-Delivery-Id")
 	}
-	s.take(w, r, deliveryID, reference, sha256.Sum256(body))
+	s.take(w, r, ails, deliveryID, reference, sha256.Sum256(body))
 }
 
-// take plays the scenario a message's reference asks for.
-func (s *Simulator) take(w http.ResponseWriter, r *http.Request, deliveryID, reference string, digest [32]byte) {
+// take plays the scenario a message's reference asks for, as far as what ails
+// the agency allows.
+func (s *Simulator) take(w http.ResponseWriter, r *http.Request, ails trouble, deliveryID, reference string, digest [32]byte) {
 	s.taking.RLock()
 	defer s.taking.RUnlock()
 	word := s.word(reference)
@@ -81,7 +86,7 @@ func (s *Simulator) take(w http.ResponseWriter, r *http.Request, deliveryID, ref
 		return
 	}
 	if !fresh {
-		s.answer(w, effect, s.chain(s.word(effect.Reference))[0].Answer)
+		s.reply(w, r, ails, effect, s.chain(s.word(effect.Reference))[0].Answer)
 		return
 	}
 	owed := debt{effect: effect, owed: s.notices(word), due: effect.At.Add(s.options.Pace)}
@@ -94,28 +99,46 @@ func (s *Simulator) take(w http.ResponseWriter, r *http.Request, deliveryID, ref
 		s.hangUp(w, false)
 		return
 	case wordGarbage:
+		ails = trouble{word: troubleGarbage}
+	case wordSlow:
+		ails = trouble{word: troubleSlow}
+	}
+	s.reply(w, r, ails, effect, s.chain(word)[0].Answer)
+}
+
+// reply answers about an effect, unless what ails the agency spoils or delays
+// the answer.
+func (s *Simulator) reply(w http.ResponseWriter, r *http.Request, ails trouble, effect adapters.Effect, status int) {
+	if ails.word == troubleGarbage {
 		w.Header().Set("Content-Type", "application/xml")
 		s.put(w, []byte("<<<< not what was asked for >>>>"))
 		return
-	case wordSlow:
+	}
+	if wait := ails.late(s.options.Slow); wait > 0 {
 		select {
-		case <-s.options.Clock.After(s.options.Slow):
+		case <-s.options.Clock.After(wait):
 		case <-r.Context().Done():
+			return
+		case <-s.stopped.Done():
 			return
 		}
 	}
-	s.answer(w, effect, s.chain(word)[0].Answer)
+	s.answer(w, effect, status)
 }
 
 // inquiry answers from what the ledger says, as the message itself was or
 // would have been answered.
 func (s *Simulator) inquiry(w http.ResponseWriter, r *http.Request) {
+	ails, admitted := s.admit(w, r)
+	if !admitted {
+		return
+	}
 	effect, known := s.earlier(r.PathValue("deliveryId"))
 	if !known {
 		http.Error(w, "no such message", http.StatusNotFound)
 		return
 	}
-	s.answer(w, effect, http.StatusOK)
+	s.reply(w, r, ails, effect, http.StatusOK)
 }
 
 func (s *Simulator) answer(w http.ResponseWriter, effect adapters.Effect, status int) {

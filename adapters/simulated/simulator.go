@@ -25,7 +25,8 @@ type Options struct {
 	Accept     string        // bearer token the gateway must show; "" takes anybody
 	Gateways   []string      // base addresses notices go to, in turn; none sends none
 	Credential string        // bearer token shown to the gateway
-	Ledger     string        // file of effects; notices sent are in Ledger + ".notices"
+	Ledger     string        // file of effects; notices sent are in Ledger + ".notices", calls in Ledger + ".calls"
+	Trouble    string        // file that says what ails the agency while it runs; "" keeps it well
 	Pace       time.Duration // between notices; 0 is the folder's
 	Slow       time.Duration // how late the word slow answers
 	Clock      Clock
@@ -49,6 +50,7 @@ type Simulator struct {
 
 	effects *ledger // under mu, like all below
 	sent    *ledger
+	calls   *ledger
 	mu      sync.Mutex
 	taken   map[string]adapters.Effect // the first effect of each delivery id
 	bent    map[string]int             // how often busy or reset struck a delivery id
@@ -115,6 +117,10 @@ func (s *Simulator) replay() error {
 	if err != nil {
 		return err
 	}
+	s.calls, err = openLedger(s.options.Ledger+".calls", func([]byte) error { return nil }) // written, never asked
+	if err != nil {
+		return err
+	}
 	for _, effect := range effects {
 		if _, known := s.taken[effect.DeliveryID]; !known {
 			s.taken[effect.DeliveryID] = effect
@@ -158,7 +164,7 @@ func (s *Simulator) Refused() int {
 func (s *Simulator) Close() error {
 	s.client.CloseIdleConnections()
 	var failures []error
-	for _, open := range []*ledger{s.effects, s.sent} {
+	for _, open := range []*ledger{s.effects, s.sent, s.calls} {
 		if open != nil {
 			failures = append(failures, open.close())
 		}

@@ -26,8 +26,8 @@ import (
 const headerTimeout = 5 * time.Second
 
 type settings struct {
-	agency, agencies, schemas, listen, gateway, credentialFile, acceptFile, ledger string
-	pace, slow, drain                                                              time.Duration
+	agency, agencies, schemas, listen, gateway, credentialFile, acceptFile, ledger, trouble string
+	pace, slow, drain                                                                       time.Duration
 }
 
 func main() {
@@ -55,6 +55,7 @@ func parse(arguments []string, messages io.Writer) (settings, error) {
 	flags.StringVar(&s.credentialFile, "credential-file", "", "`file` with the credential shown to the gateway")
 	flags.StringVar(&s.acceptFile, "accept-credential-file", "", "`file` with the credential the gateway must show (default: anybody may send)")
 	flags.StringVar(&s.ledger, "ledger", "", "`file` every message taken is written to")
+	flags.StringVar(&s.trouble, "trouble", "", "`file` whose one word says what ails the agency now: hang, slow, error, garbage, busy, busy-until, denied, flap (default, and empty: it is well)")
 	flags.DurationVar(&s.pace, "pace", 0, "time between one notice and the next (default: the folder's)")
 	flags.DurationVar(&s.slow, "slow", 3*time.Second, "how late the scenario word slow is answered")
 	flags.DurationVar(&s.drain, "drain", 10*time.Second, "how long to finish what is owed when stopped")
@@ -124,7 +125,7 @@ func (s settings) open(log *slog.Logger) (*simulated.Simulator, *adapters.Agency
 		gateways = strings.Split(s.gateway, ",")
 	}
 	simulator, err := simulated.Open(agency, simulated.Options{
-		Agencies: names, Accept: accepted, Gateways: gateways, Credential: shown, Ledger: s.ledger, Pace: s.pace, Slow: s.slow,
+		Agencies: names, Accept: accepted, Gateways: gateways, Credential: shown, Ledger: s.ledger, Trouble: s.trouble, Pace: s.pace, Slow: s.slow,
 		Clock: simulated.Clock{Now: time.Now, After: time.After}, Log: log,
 	})
 	if err != nil {

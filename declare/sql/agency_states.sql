@@ -1,1 +1,1 @@
-SELECT agency, state, since, reason, next_probe_at, ramp_from FROM agency_state WHERE agency = ANY ($1::text[])
+SELECT agency, state, since, reason, next_probe_at, ramp_from, trips FROM agency_state WHERE agency = ANY ($1::text[])

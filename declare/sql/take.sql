@@ -2,10 +2,12 @@
 -- until $4. Tenants take turns, so that one tenant's long queue does not hold
 -- up another's single message; whose turn it is first is drawn, because there
 -- is often room for one only, and the oldest message is always the same
--- tenant's. The same write records "sending, attempt n".
+-- tenant's. The same write records "sending, attempt n". Nothing is taken
+-- while the agency is paused, whichever process found that out.
 WITH RECURSIVE waiting AS (
     (SELECT tenant_id FROM message
       WHERE agency = $1 AND delivery IN ('queued', 'unsure')
+        AND EXISTS (SELECT FROM agency_state s WHERE s.agency = $1 AND s.state = 'connected')
       ORDER BY tenant_id LIMIT 1)
     UNION ALL
     SELECT (SELECT m.tenant_id FROM message m

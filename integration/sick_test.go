@@ -1,0 +1,385 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"singlewindow/adapters/simulated"
+	"singlewindow/declare"
+)
+
+// An illness is what befalls one agency while all others are well.
+type illness struct {
+	name  string
+	words string // for its trouble file; "": its process is stopped
+	then  string // what ails it once the gateways paused it; "": the same
+}
+
+var illnesses = []illness{
+	{"down", "", ""},
+	{"slow (30 s)", "slow 30s", ""},
+	{"hanging", "hang", ""},
+	{"flapping", "flap 10s", ""},
+	{"probe hanging", "error", "hang"},
+	{"5xx", "error 502", ""},
+	{"garbage", "garbage", ""},
+	{"busy until a date", "busy-until 4", ""},
+}
+
+// A sickroom is a line under a steady load, with the one agency that falls ill.
+type sickroom struct {
+	*line
+	agency string
+	probe  time.Duration
+	calm   time.Duration // undisturbed before and after
+	ill    time.Duration
+}
+
+// TestChaosSickAgency makes one agency ill in each way in turn, under load at
+// two gateways, with an undisturbed stretch before and after each.
+func TestChaosSickAgency(t *testing.T) {
+	onlyInChaos(t)
+	const rate = 50
+	for _, what := range illnesses {
+		t.Run(what.name, func(t *testing.T) {
+			l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), gateways: 2})
+			c, wait := l.load(t, rate, 64, 1_000_000, []string{"default"})
+			room := l.sickroom(t, 20*time.Second, 40*time.Second)
+			found := room.befalls(t, what)
+			c.enough()
+			wait()
+			l.awaitQuiet(t)
+			l.judge(t, c.promised(t))
+			found.tell(t, what.name)
+			found.hold(t, 0)
+			if found.ratio() > 1.25 {
+				t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
+			}
+		})
+	}
+}
+
+// TestSickAgency is the short form, with every time of the agencies scaled; it
+// asks nothing of how fast the others are, because other tests run beside it.
+func TestSickAgency(t *testing.T) {
+	t.Parallel()
+	for _, what := range []illness{{"flapping", "flap 2s", ""}, {"probe hanging", "error", "hang"}} {
+		t.Run(what.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLine(t, lineOptions{gateways: 2, folders: copyFolders(t, map[string]string{
+				"idempotent: true": "idempotent: false", `deadline: \d+s`: "deadline: 1s",
+				`breaker: .*`: "breaker: {window: 2s, ratio: 0.5, minimum: 4, slow: 500ms, probe: 500ms}",
+			})})
+			c, wait := l.load(t, 15, 8, 1_000_000, []string{"default"})
+			found := l.sickroom(t, 0, 5*time.Second).befalls(t, what)
+			c.enough()
+			wait()
+			l.awaitQuiet(t)
+			l.judge(t, c.promised(t))
+			found.tell(t, what.name+", short form")
+			// So few messages are dear: those that open both processes' breakers
+			// (four each, and two on their way) are asked about twice and sent again.
+			found.hold(t, 3*2*(4+2)*found.pauses)
+		})
+	}
+}
+
+// sickroom chooses the agency that most declarations concern.
+func (l *line) sickroom(t *testing.T, calm, ill time.Duration) *sickroom {
+	t.Helper()
+	concerned := map[string]int{}
+	for _, from := range samples(t) {
+		for _, agency := range l.takers(t, from) {
+			concerned[agency]++
+		}
+	}
+	names := slices.Sorted(maps.Keys(concerned))
+	agency := slices.MaxFunc(names, func(a, b string) int { return concerned[a] - concerned[b] })
+	return &sickroom{line: l, agency: agency, probe: l.offices[agency].agency.Profile().Probe, calm: calm, ill: ill}
+}
+
+func (l *line) awaitQuiet(t *testing.T) {
+	t.Helper()
+	eventually(t, time.Minute, "every filing is decided", func() bool {
+		return l.count(t, undecided) == 0 && l.count(t, unsent) == 0
+	})
+}
+
+// ail says what ails an agency from now on; "" makes it well.
+func (o *office) ail(t *testing.T, words string) {
+	t.Helper()
+	fresh := o.trouble + ".new" // nobody reads half of it
+	must(t, os.WriteFile(fresh, []byte(words), 0o600))
+	must(t, os.Rename(fresh, o.trouble))
+}
+
+func (o *office) calls(t *testing.T) []simulated.Call {
+	t.Helper()
+	return linesOf[simulated.Call](t, o.ledger+".calls")
+}
+
+// findings are what an illness came to.
+type findings struct {
+	before, during time.Duration // the other agencies' p99, from the 202 to delivered
+	messages       int           // filed to the sick agency while it was ill
+	calls          int           // made about them but for probes
+	probes         int           // calls while it was paused
+	most           int           // so many probes there may be
+	burnt          int           // attempts counted without a call
+	held           int           // messages that waited through a pause without an attempt
+	pauses         int
+	back           time.Duration // from its return to the first success
+	expected       error         // what is wrong with what a trader was told
+}
+
+// befalls makes the agency ill for a while and waits until all that waited for
+// it is delivered.
+func (s *sickroom) befalls(t *testing.T, what illness) findings {
+	t.Helper()
+	office := s.offices[s.agency]
+	begun := time.Now()
+	s.pass(t, begun.Add(s.calm))
+	fell := time.Now()
+	pauses := s.watchPauses(t)
+	if what.words == "" {
+		office.process.stop(t)
+	} else {
+		office.ail(t, what.words)
+	}
+	if what.then != "" {
+		eventually(t, s.ill, "the agency is paused", func() bool { return s.health(t, s.agency).State == "paused" })
+		office.ail(t, what.then)
+	}
+	s.pass(t, fell.Add(s.ill/2))
+	var told error
+	if !strings.HasPrefix(what.words, "flap") { // nobody could look fast enough
+		told = s.tellsTheTrader(t)
+	}
+	s.pass(t, fell.Add(s.ill))
+	if what.words == "" {
+		s.openOffice(t, s.agency)
+	} else {
+		office.ail(t, "")
+	}
+	well := time.Now()
+	back := s.firstSuccess(t, well)
+	eventually(t, 2*time.Minute, "what waited is delivered", func() bool {
+		return s.count(t, `SELECT count(*) FROM message WHERE agency = $1 AND created_at < $2 AND delivery NOT IN ('delivered', 'refused')`, s.agency, well) == 0
+	})
+	drained := time.Now()
+	s.pass(t, drained.Add(s.calm))
+	found := s.account(t, what, fell, well, pauses())
+	found.back, found.expected = back, told
+	found.during = s.others(t, fell, drained)
+	found.before = s.others(t, begun, fell)
+	if after := s.others(t, drained, time.Now()); s.calm > 0 {
+		t.Logf("the others' p99: %v before, %v during, %v ill only, %v after; drained in %v", found.before, found.during, s.others(t, fell, well), after, drained.Sub(well))
+		found.before = (found.before + after) / 2
+	}
+	return found
+}
+
+// pass lets the load go on until a moment.
+func (s *sickroom) pass(t *testing.T, moment time.Time) {
+	t.Helper()
+	eventually(t, 5*time.Minute, "the time has come", func() bool { return !time.Now().Before(moment) })
+}
+
+// A pause is a time in which nothing but probes is sent.
+type pause struct{ from, to time.Time }
+
+// watchPauses looks at the agency's state in the database until told to stop.
+func (s *sickroom) watchPauses(t *testing.T) (stop func() []pause) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.database)
+	must(t, err)
+	done, ended := make(chan struct{}), make(chan error, 1)
+	var pauses []pause
+	go func() {
+		look := time.NewTicker(50 * time.Millisecond)
+		defer look.Stop()
+		for {
+			var state string
+			var since time.Time
+			if err := conn.QueryRow(t.Context(), "SELECT state, since FROM agency_state WHERE agency = $1", s.agency).Scan(&state, &since); err != nil {
+				ended <- err
+				return
+			}
+			pauses = noted(pauses, state != "connected", since)
+			select {
+			case <-done:
+				ended <- nil
+				return
+			case <-look.C:
+			}
+		}
+	}()
+	return func() []pause {
+		close(done)
+		must(t, errors.Join(<-ended, conn.Close(context.Background())))
+		return pauses
+	}
+}
+
+// noted adds what was seen of a state.
+func noted(pauses []pause, paused bool, since time.Time) []pause {
+	last := len(pauses) - 1
+	open := last >= 0 && pauses[last].to.IsZero()
+	switch {
+	case open && (!paused || !pauses[last].from.Equal(since)):
+		pauses[last].to = since
+		return noted(pauses, paused, since)
+	case !open && paused:
+		return append(pauses, pause{from: since})
+	}
+	return pauses
+}
+
+// firstSuccess is how long after its return the agency took a message.
+func (s *sickroom) firstSuccess(t *testing.T, well time.Time) time.Duration {
+	t.Helper()
+	type settled struct{ At time.Time }
+	var first []settled
+	eventually(t, time.Minute, "a first success", func() bool {
+		first = rows[settled](t, s.line, `SELECT settled_at FROM message WHERE agency = $1 AND delivery = 'delivered' AND settled_at >= $2 ORDER BY settled_at LIMIT 1`, s.agency, well)
+		return len(first) == 1
+	})
+	return first[0].At.Sub(well)
+}
+
+// others is the other agencies' p99 of the time from acceptance to delivered,
+// of what was accepted between two moments.
+func (s *sickroom) others(t *testing.T, from, to time.Time) time.Duration {
+	t.Helper()
+	type took struct{ Seconds float64 }
+	all := rows[took](t, s.line, `SELECT extract(epoch FROM coalesce(settled_at, now()) - created_at)::float8 FROM message
+		WHERE agency <> $1 AND created_at >= $2 AND created_at < $3 ORDER BY 1`, s.agency, from, to)
+	if len(all) == 0 {
+		return 0
+	}
+	return time.Duration(all[len(all)*99/100].Seconds * float64(time.Second)).Round(100 * time.Microsecond)
+}
+
+// grace is how long another process may act on what the database said before:
+// two looks at it.
+const grace = 500 * time.Millisecond
+
+// account counts what was said to the agency about what was filed to it while
+// it was ill.
+func (s *sickroom) account(t *testing.T, what illness, fell, well time.Time, pauses []pause) findings {
+	t.Helper()
+	type message struct {
+		ID       string
+		Attempts int
+	}
+	found := findings{pauses: len(pauses)}
+	calls := map[string][]simulated.Call{}
+	for _, call := range s.offices[s.agency].calls(t) {
+		calls[call.DeliveryID] = append(calls[call.DeliveryID], call)
+	}
+	for _, p := range pauses {
+		found.most += 2 + 2*int(p.to.Sub(p.from)/s.probe) // a probe may ask and then send
+	}
+	deadline := s.offices[s.agency].agency.Profile().Deadline
+	for _, m := range rows[message](t, s.line, `SELECT id, attempts FROM message WHERE agency = $1 AND created_at BETWEEN $2 AND $3`, s.agency, fell.Add(-deadline), well) {
+		found.messages++
+		made := 0
+		for _, call := range calls[m.ID] {
+			if slices.ContainsFunc(pauses, func(p pause) bool { return call.At.After(p.from.Add(grace)) && call.At.Before(p.to) }) {
+				found.probes++
+			} else {
+				found.calls++
+			}
+			made++
+		}
+		if what.words != "" {
+			found.burnt += max(0, m.Attempts-made)
+		} else {
+			found.calls += max(0, m.Attempts-made) // nobody was there to count them
+		}
+		if m.Attempts == 1 {
+			found.held++
+		}
+	}
+	return found
+}
+
+// tellsTheTrader asks, as a trader would, about a declaration that waits for
+// the agency while it is paused.
+func (s *sickroom) tellsTheTrader(t *testing.T) error {
+	t.Helper()
+	type waiting struct{ Declaration, Tenant string }
+	var view declare.Status
+	var next time.Time
+	err := fmt.Errorf("nothing was asked")
+	eventually(t, 30*time.Second, "a declaration waits for a paused agency", func() bool {
+		health := s.health(t, s.agency)
+		found := rows[waiting](t, s.line, `SELECT declaration_id, tenant_id FROM message WHERE agency = $1 AND delivery = 'queued' ORDER BY created_at DESC, id DESC LIMIT 1`, s.agency)
+		if health.State != "paused" || health.NextProbe == nil || time.Until(*health.NextProbe) < 200*time.Millisecond || len(found) == 0 {
+			return false
+		}
+		next = *health.NextProbe
+		view = s.status(t, found[0].Tenant, found[0].Declaration)
+		return filingAt(t, view, s.agency).Delivery == declare.DeliveryQueued
+	})
+	filing := filingAt(t, view, s.agency)
+	switch {
+	case filing.Queue == nil || filing.Queue.ExpectedAt == nil || filing.Queue.Position < 1:
+		err = fmt.Errorf("no place in the queue: %+v", filing)
+	case filing.Queue.ExpectedAt.Before(next.Truncate(time.Millisecond)):
+		err = fmt.Errorf("expected at %s, before the next probe at %s", filing.Queue.ExpectedAt, next)
+	case filing.Reason == "" || filing.Reason == declare.ReasonBreakerOpen:
+		err = fmt.Errorf("the reason given is %q", filing.Reason)
+	default:
+		err = nil
+	}
+	return err
+}
+
+func (f findings) ratio() float64 { return float64(f.during) / float64(max(f.before, 1)) }
+
+// tell prints the numbers.
+func (f findings) tell(t *testing.T, name string) {
+	t.Helper()
+	what := "one agency " + name + ", "
+	if f.before > 0 {
+		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%.2f (%v, %v)", f.ratio(), f.during, f.before), "1.25")
+	}
+	number(t, what+"calls per message but for probes", fmt.Sprintf("%.3f (%d for %d)", float64(f.calls)/float64(max(f.messages, 1)), f.calls, f.messages), "1.1")
+	number(t, what+"probes in its pauses", fmt.Sprintf("%d in %d", f.probes, f.pauses), f.most)
+	number(t, what+"first success after its return", f.back.Round(10*time.Millisecond), "30s")
+	number(t, what+"attempts burnt while open", f.burnt, 0)
+}
+
+// hold fails where a number is not what was promised, or more calls than that
+// and some to spare were made.
+func (f findings) hold(t *testing.T, spare int) {
+	t.Helper()
+	if f.pauses == 0 {
+		t.Error("the agency was never paused")
+	}
+	if f.messages == 0 || float64(f.calls) > 1.1*float64(f.messages)+float64(spare) {
+		t.Errorf("%d calls for %d messages", f.calls, f.messages)
+	}
+	if f.probes > f.most {
+		t.Errorf("%d calls while it was paused, %d are enough", f.probes, f.most)
+	}
+	if f.burnt > 0 {
+		t.Errorf("%d attempts were burnt", f.burnt)
+	}
+	if f.back > 30*time.Second {
+		t.Errorf("first success after %v", f.back)
+	}
+	if f.expected != nil {
+		t.Error(f.expected)
+	}
+}
