@@ -126,11 +126,17 @@ func (g *Gateway) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := point("sweep.expired"); err != nil {
+		return err
+	}
 	var failures error
 	for _, key := range touched { // nobody will name them again: one's failure is not the others'
 		failures = errors.Join(failures, g.scribe.do(ctx, fact{touched: &key}))
 	}
 	if len(touched) > 0 {
+		if err := point("sweep.touched"); err != nil {
+			return err
+		}
 		g.wakeCouriers()
 	}
 	return errors.Join(failures, g.rematchNotices(ctx, now))
