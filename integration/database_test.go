@@ -32,9 +32,6 @@ const (
 	recoveredWithin = 10 * time.Second
 )
 
-// chaos tells whether the long form of a test was asked for.
-func chaos() bool { return os.Getenv("SINGLEWINDOW_CHAOS") != "" }
-
 // tally counts answers by status and holds each to what is promised.
 type tally struct {
 	mu     sync.Mutex

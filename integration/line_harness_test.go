@@ -594,7 +594,9 @@ func (l *line) takers(t *testing.T, s sample) (names []string) {
 type sentNotice struct {
 	DeliveryID string
 	Template   string
+	Digest     string
 	Status     int
+	At         time.Time
 }
 
 func (o *office) effects(t *testing.T) []adapters.Effect {
