@@ -295,7 +295,7 @@ func (c *courier) takeBy(ctx context.Context, name string, until time.Time, argu
 		})
 		return err
 	})
-	if err != nil {
+	if err != nil || len(messages) == 0 {
 		return nil, err
 	}
 	return messages, point("take.leased")

@@ -126,11 +126,11 @@ func (g *Gateway) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := point("sweep.expired"); err != nil {
-		return err
-	}
 	var failures error
 	for _, key := range touched { // nobody will name them again: one's failure is not the others'
+		if err := point("sweep.expired"); err != nil {
+			return err
+		}
 		failures = errors.Join(failures, g.scribe.do(ctx, fact{touched: &key}))
 	}
 	if len(touched) > 0 {

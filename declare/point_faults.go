@@ -8,23 +8,22 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
-// FaultVariable names the file that says what shall go wrong: a line "NAME
-// ACTION SERIAL", where ACTION is panic, kill, error or hang. It is read
-// whenever a point is passed, so that a running process can be told. The first
-// to pass the point named is struck, once for each text of the file: it writes
-// the text to FILE.struck first, so that neither another process nor the next
-// start of this one is struck again. What hangs goes on when the text changes.
-// A variable and not a flag, because no flag may be known to one build only.
+// FaultVariable names the file that says what shall go wrong: "POINT ACTION
+// SERIAL", where ACTION is panic, kill, error or hang. It is read whenever a
+// point is passed, so that running processes can be told. The first of all
+// processes to pass the point is struck, once for each serial: it makes
+// FILE.SERIAL, with its process id, before anything happens to it. What hangs
+// goes on when the text changes.
+//
+// A variable of the environment and not a flag, because this build must take
+// the same arguments as every other.
 const FaultVariable = "SINGLEWINDOW_FAULT"
 
 var errFault = errors.New("declare: a fault was asked for")
-
-var striking sync.Mutex
 
 // point does what the process was told to do at this place.
 func point(name string) error {
@@ -33,13 +32,12 @@ func point(name string) error {
 		return nil
 	}
 	text := faultText(file)
-	at, action, _ := strings.Cut(text, " ")
-	action, _, _ = strings.Cut(action, " ")
-	if at != name || !strike(file, text) {
+	told := strings.Fields(text)
+	if len(told) != 3 || told[0] != name || !first(file+"."+told[2]) {
 		return nil
 	}
 	fmt.Fprintln(os.Stderr, "fault:", text)
-	switch action {
+	switch told[1] {
 	case "panic":
 		panic(errFault)
 	case "kill":
@@ -55,14 +53,17 @@ func point(name string) error {
 	return fmt.Errorf("%w: %s", errFault, name)
 }
 
-// strike reports whether this is the first to pass, and leaves word of it.
-func strike(file, text string) bool {
-	striking.Lock()
-	defer striking.Unlock()
-	if faultText(file+".struck") == text {
+// first reports whether nobody was struck before, and leaves word of who is.
+func first(mark string) bool {
+	file, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
 		return false
 	}
-	if err := os.WriteFile(file+".struck", []byte(text), 0o600); err != nil {
+	if err == nil {
+		_, err = fmt.Fprint(file, os.Getpid())
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
 		panic(err)
 	}
 	return true

@@ -65,10 +65,15 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 				leaseUntil: *draft.leaseUntil,
 			}
 			if err == nil {
-				err = safely(g.log, "intake", func() error { return point("write.handing") })
+				err = safely(g.log, "intake", func() error {
+					if err := point("write.handing"); err != nil {
+						return err
+					}
+					courier.handOver(message)
+					return nil
+				})
 			}
 			if err == nil {
-				courier.handOver(message)
 				continue
 			}
 			courier.release()
