@@ -118,7 +118,11 @@ func (c *courier) run(ctx context.Context) {
 	poll := time.NewTicker(c.g.timing.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		count, err := c.turn(ctx)
+		var count int
+		err := safely(c.g.log, "turn", func() (err error) {
+			count, err = c.turn(ctx)
+			return err
+		})
 		if err != nil && ctx.Err() == nil {
 			c.g.failed("queue not read", err, "agency", c.name)
 		}
@@ -135,7 +139,7 @@ func (c *courier) run(ctx context.Context) {
 
 // turn starts as many messages as the agency's health and our cap allow and
 // says how many.
-func (c *courier) turn(ctx context.Context) (int, error) {
+func (c *courier) turn(ctx context.Context) (count int, err error) {
 	if !c.profile().On {
 		return 0, nil
 	}
@@ -147,11 +151,9 @@ func (c *courier) turn(ctx context.Context) (int, error) {
 	if room <= 0 {
 		return 0, nil
 	}
-	messages, err := c.take(ctx, room, now)
-	c.mu.Lock()
-	c.backlog = len(messages) == room
-	c.underWay -= room - len(messages)
-	c.mu.Unlock()
+	var messages []taken
+	defer func() { c.useRoom(room, len(messages)) }()
+	messages, err = c.take(ctx, room, now)
 	for _, message := range messages {
 		c.start(ctx, message)
 	}
@@ -220,6 +222,14 @@ func (c *courier) claimRoom(now time.Time) (health, int) {
 	return c.health, room
 }
 
+// useRoom gives back the places that the queue had no message for.
+func (c *courier) useRoom(claimed, used int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backlog = used == claimed
+	c.underWay -= claimed - used
+}
+
 // roomLocked tells how many more messages may be put on the wire. After an
 // outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
 func (c *courier) roomLocked(now time.Time) int {
@@ -242,9 +252,15 @@ func (c *courier) probe(ctx context.Context, health health, now time.Time) error
 	if err != nil || !claimed {
 		return err
 	}
+	if err := point("probe.claimed"); err != nil {
+		return err
+	}
 	messages, err := c.takeOne(ctx, now)
 	if err != nil || len(messages) == 0 {
 		return errors.Join(err, c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.profile().Probe), ""))
+	}
+	if err := point("probe.leased"); err != nil {
+		return err
 	}
 	messages[0].probe = true
 	c.mu.Lock()
@@ -272,6 +288,9 @@ func (c *courier) takeOne(ctx context.Context, now time.Time) ([]taken, error) {
 }
 
 func (c *courier) takeBy(ctx context.Context, name string, until time.Time, arguments ...any) ([]taken, error) {
+	if err := point("take.before"); err != nil {
+		return nil, err
+	}
 	var messages []taken
 	err := c.g.ledger.one(ctx, AgencyScope(c.name), name, arguments, func(rows pgx.Rows) (err error) {
 		messages, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (taken, error) {
@@ -281,10 +300,10 @@ func (c *courier) takeBy(ctx context.Context, name string, until time.Time, argu
 		})
 		return err
 	})
-	if err != nil { // rows may come before a COMMIT that fails: those messages are not ours
+	if err != nil || len(messages) == 0 { // rows may come before a COMMIT that fails: those messages are not ours
 		return nil, err
 	}
-	return messages, nil
+	return messages, point("take.leased")
 }
 
 // start carries one message, already counted as under way, in a goroutine
@@ -297,26 +316,35 @@ func (c *courier) start(ctx context.Context, t taken) {
 				c.wake()
 			}
 		}()
-		c.carry(context.WithoutCancel(ctx), t)
+		err := safely(c.g.log, "carry", func() error { return c.carry(context.WithoutCancel(ctx), t) })
+		if err != nil {
+			c.g.failed("attempt not recorded", err, "agency", c.name, "message", t.id)
+		}
 	})
 }
 
-// carry sends one message, or asks about it, and has the result recorded. If
-// the record fails the lease expires and the message is asked about.
-func (c *courier) carry(ctx context.Context, t taken) {
+// carry sends one message, or asks about it, and has the result recorded. When
+// that fails the lease expires and the message is asked about.
+func (c *courier) carry(ctx context.Context, t taken) error {
+	if err := point("carry.begun"); err != nil {
+		return err
+	}
 	settlement, outcome := c.exchange(ctx, t)
 	ctx, cancel := context.WithTimeout(ctx, c.g.timing.Drain)
 	defer cancel()
 	if err := c.judgeHealth(ctx, t, outcome); err != nil {
 		c.g.failed("agency state not recorded", err, "agency", c.name)
 	}
+	if err := point("outcome.judged"); err != nil {
+		return err
+	}
 	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
-		c.g.failed("attempt not recorded", err, "agency", c.name, "message", t.id)
-		return
+		return err
 	}
 	if settlement.lost {
 		c.g.log.Warn("lease lost before the attempt was recorded", "agency", c.name, "message", t.id)
 	}
+	return point("carry.settled")
 }
 
 // exchange does with a message what the protocol wants done now, until it
@@ -416,8 +444,17 @@ func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) err
 		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(patientProbes*c.profile().Probe), 0)
 	case t.probe && outcome.answered():
 		c.g.log.Info("agency is back", "agency", c.name)
-		return c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now)
+		if err := point("resume.before"); err != nil {
+			return err
+		}
+		if err := c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now); err != nil {
+			return err
+		}
+		return point("resume.recorded")
 	case t.probe:
+		if err := point("probe.failed"); err != nil {
+			return err
+		}
 		return c.g.ledger.probeFailed(ctx, c.name, c.g.name, now.Add(c.untilProbe(c.tripped(now), outcome)), outcome.Reason)
 	case outcome.Tripped || outcome.Reason == ReasonBreakerOpen:
 		trips := c.tripped(now)
@@ -456,7 +493,13 @@ func (c *courier) pauseAgency(ctx context.Context, t taken, state string, outcom
 			return err
 		}
 	}
+	if err := point("pause.before"); err != nil {
+		return err
+	}
 	if err := c.g.ledger.pauseAgency(ctx, c.name, state, reason, c.g.now().UTC(), nextProbe, trips); err != nil {
+		return err
+	}
+	if err := point("pause.recorded"); err != nil {
 		return err
 	}
 	c.mu.Lock()

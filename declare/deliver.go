@@ -149,9 +149,15 @@ func (g *Gateway) sweep(ctx context.Context) error {
 	}
 	var failures error
 	for _, message := range lapsed { // nobody will name them again: one's failure is not the others'
+		if err := point("sweep.expired"); err != nil {
+			return err
+		}
 		failures = errors.Join(failures, g.scribe.do(ctx, fact{lapse: &message}))
 	}
 	if len(lapsed) > 0 {
+		if err := point("sweep.touched"); err != nil {
+			return err
+		}
 		g.wakeCouriers()
 	}
 	return errors.Join(failures, g.rematchNotices(ctx, now))

@@ -72,8 +72,8 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reope
 		kinds: kinds, ledger: ledger.unhurried(), desk: ledger, ids: ids, now: now, timing: timing, log: log,
 		name: ids.New("gtw"), shelf: shelf{reopen: reopen},
 	}
-	g.intake = newGrouper(timing.Group, timing.Linger, g.writeTogether)
-	g.scribe = newGrouper(timing.Group, 0, g.recordTogether)
+	g.intake = newGrouper(timing.Group, timing.Linger, alive(log, "intake", g.writeTogether))
+	g.scribe = newGrouper(timing.Group, 0, alive(log, "scribe", g.recordTogether))
 	g.roster.Store(g.enroll(&roster{}, agencies, nil))
 	return g
 }
@@ -87,6 +87,9 @@ func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, e
 	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
 		return receipt, err
 	}
+	if err := point("submit.asked"); err != nil {
+		return Receipt{}, err
+	}
 	subject, faults, err := g.sound(submission.Body)
 	if err != nil {
 		return Receipt{}, err
@@ -98,8 +101,14 @@ func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, e
 	if faults = append(faults, more...); len(Refusals(faults)) > 0 {
 		return Receipt{}, &Refusal{faults}
 	}
+	if err := point("submit.drafted"); err != nil {
+		return Receipt{}, err
+	}
 	receipt, err := g.writtenDown(ctx, submission, digest, subject, drafts)
 	if err != nil {
+		return Receipt{}, err
+	}
+	if err := point("submit.written"); err != nil {
 		return Receipt{}, err
 	}
 	g.hint(concerned)

@@ -51,7 +51,13 @@ func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte, header f
 	notice.reading.Carried = agency.Profile().Carried(header)
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	if err := point("hear.read"); err != nil {
+		return err
+	}
 	if err := g.scribe.do(ctx, fact{notice: notice}); err != nil {
+		return err
+	}
+	if err := point("hear.recorded"); err != nil {
 		return err
 	}
 	if unreadable != nil {
@@ -187,6 +193,9 @@ func (g *Gateway) rematchNotices(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, agency := range agencies {
+		if err := point("rematch.found"); err != nil {
+			return err
+		}
 		if err := g.scribe.do(ctx, fact{rematch: agency}); err != nil {
 			return err
 		}

@@ -29,13 +29,15 @@ const answerWithin = 1500 * time.Millisecond
 const longestTransaction = 5 * time.Second
 
 // PostgreSQL's codes for what passes without a change of ours: by class, and
-// the one for a read-only transaction, which is of a class of mistakes.
+// two of a class of mistakes, for a read-only transaction and for a session
+// ended because this process stood still in the middle of one.
 const (
 	classConnection = "08"
 	classResources  = "53" // no disk, no memory, no connections
 	classOperator   = "57" // shut down, starting, cancelled, timed out
 	classSystem     = "58" // input and output
 	codeReadOnly    = "25006"
+	codeIdle        = "25P03"
 )
 
 // unavailable tells whether err says that the database was not there to do
@@ -52,7 +54,7 @@ func unavailable(err error) bool {
 		case classConnection, classResources, classOperator, classSystem:
 			return true
 		}
-		return server.Code == codeReadOnly
+		return server.Code == codeReadOnly || server.Code == codeIdle
 	}
 	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)

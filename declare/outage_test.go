@@ -25,7 +25,7 @@ func TestUnavailableIsNotRefused(t *testing.T) {
 	}{
 		{dial, true}, {io.EOF, true}, {fmt.Errorf("read: %w", io.ErrUnexpectedEOF), true}, {net.ErrClosed, true}, {context.DeadlineExceeded, true},
 		{server("08006"), true}, {server("53100"), true}, {server("53300"), true}, {server("57P01"), true}, {server("57P03"), true},
-		{server("57014"), true}, {server("58030"), true}, {server("25006"), true},
+		{server("57014"), true}, {server("58030"), true}, {server("25006"), true}, {server("25P03"), true},
 		{server("23505"), false}, {server("40P01"), false}, {server("42601"), false}, {server("25001"), false}, {server("22P02"), false}, {server(""), false},
 		{errors.New("anything"), false}, {context.Canceled, false}, {ErrMissing, false},
 	} {

@@ -42,6 +42,17 @@ func safely(log *slog.Logger, what string, work func() error) (err error) {
 	return work()
 }
 
+// alive is a group's work that a panic fails and does not end: the process has
+// other groups to work on.
+func alive[T any](log *slog.Logger, what string, work func(context.Context, []T) []error) func(context.Context, []T) []error {
+	return func(ctx context.Context, items []T) (outcome []error) {
+		if err := safely(log, what, func() error { outcome = work(ctx, items); return nil }); err != nil {
+			return slices.Repeat([]error{err}, len(items))
+		}
+		return outcome
+	}
+}
+
 // panicText names a panic without what it may quote of a declaration.
 func panicText(cause any) string {
 	if fault, ok := cause.(runtime.Error); ok {
@@ -79,14 +90,28 @@ func (a guarded) Draft(subject Subject) (draft Draft, faults []Fault, err error)
 
 // Send leaves the careful verdict when it panics: bytes may have left.
 func (a guarded) Send(ctx context.Context, dispatch Dispatch) (outcome Outcome) {
-	if a.safely("send", func() error { outcome = a.Agency.Send(ctx, dispatch); return nil }) != nil {
+	failure := a.safely("send", func() error {
+		if err := point("send.before"); err != nil {
+			return err
+		}
+		outcome = a.Agency.Send(ctx, dispatch)
+		return point("send.after")
+	})
+	if failure != nil {
 		return Outcome{Reason: ReasonPanicked}
 	}
 	return outcome
 }
 
 func (a guarded) Inquire(ctx context.Context, dispatch Dispatch) (outcome Outcome) {
-	if a.safely("inquire", func() error { outcome = a.Agency.Inquire(ctx, dispatch); return nil }) != nil {
+	failure := a.safely("inquire", func() error {
+		if err := point("ask.before"); err != nil {
+			return err
+		}
+		outcome = a.Agency.Inquire(ctx, dispatch)
+		return point("ask.after")
+	})
+	if failure != nil {
 		return Outcome{Reason: ReasonPanicked}
 	}
 	return outcome

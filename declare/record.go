@@ -61,7 +61,10 @@ func (g *Gateway) recordTogether(ctx context.Context, facts []fact) []error {
 // in a circle.
 func (g *Gateway) record(ctx context.Context, facts []fact) error {
 	now := g.now().UTC().Truncate(time.Millisecond)
-	return g.within(ctx, SystemScope, func(tx pgx.Tx) error {
+	err := g.within(ctx, SystemScope, func(tx pgx.Tx) error {
+		if err := point("record.begun"); err != nil {
+			return err
+		}
 		concerned, err := g.takeIn(ctx, tx, facts, now)
 		if err != nil {
 			return fmt.Errorf("take in notices: %w", err)
@@ -81,6 +84,9 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		if err != nil {
 			return fmt.Errorf("lock declarations: %w", err)
 		}
+		if err := point("record.locked"); err != nil {
+			return err
+		}
 		var c changes
 		if err := g.settle(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("settle: %w", err)
@@ -88,8 +94,14 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 		if err := g.tellLapses(&c, facts, files, now); err != nil {
 			return fmt.Errorf("tell lapses: %w", err)
 		}
+		if err := point("record.settled"); err != nil {
+			return err
+		}
 		if err := g.prove(ctx, tx, facts, files, &c, now); err != nil {
 			return fmt.Errorf("prove: %w", err)
+		}
+		if err := point("record.proven"); err != nil {
+			return err
 		}
 		if err := loadFiles(ctx, tx, files, concerned); err != nil {
 			return fmt.Errorf("load: %w", err)
@@ -99,8 +111,18 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 				return err
 			}
 		}
-		return c.write(ctx, tx)
+		if err := point("record.folded"); err != nil {
+			return err
+		}
+		if err := c.write(ctx, tx); err != nil {
+			return err
+		}
+		return point("record.written")
 	})
+	if err != nil {
+		return err
+	}
+	return point("record.committed")
 }
 
 // news names the declarations that facts concern and, for each, the agencies
@@ -140,6 +162,9 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 			return nil, err
 		}
 	}
+	if err := point("record.stored"); err != nil {
+		return nil, err
+	}
 	if len(agencies) > 0 {
 		found, err := matchable(ctx, tx, agencies)
 		if err != nil {
@@ -147,7 +172,10 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 		}
 		matched = append(matched, found...)
 	}
-	return concerned, applyNotices(ctx, tx, matched, concerned)
+	if err := applyNotices(ctx, tx, matched, concerned); err != nil {
+		return nil, err
+	}
+	return concerned, point("record.applied")
 }
 
 // placed is a notice, unmatched before, with the declaration it belongs to.

@@ -123,11 +123,17 @@ func (g *Gateway) CloseTask(ctx context.Context, id string, closing Closing) err
 		if err != nil {
 			return err
 		}
+		if err := point("task.moved"); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, statement("close_task"), open.key.tenant, id, closing.At, string(closing.Resolution), closing.By, closing.Note)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrTaskMoved // another officer was quicker
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return point("task.closed")
 	})
 }
 

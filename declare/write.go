@@ -50,7 +50,8 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 			}
 		}
 	}
-	err := g.write(ctx, entries, now)
+	// Whatever comes of it, the places kept must be used or given back.
+	err := safely(g.log, "intake", func() error { return g.write(ctx, entries, now) })
 	for _, e := range entries {
 		for _, draft := range e.drafts {
 			if draft.leaseUntil == nil {
@@ -64,7 +65,15 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 				leaseUntil: *draft.leaseUntil,
 			}
 			if err == nil {
-				courier.handOver(message)
+				err = safely(g.log, "intake", func() error {
+					if err := point("write.handing"); err != nil {
+						return err
+					}
+					courier.handOver(message)
+					return nil
+				})
+			}
+			if err == nil {
 				continue
 			}
 			courier.release()
@@ -230,8 +239,14 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Tim
 		tenants = append(tenants, e.submission.Tenant)
 	}
 	slices.Sort(tenants)
+	if err := point("write.leased"); err != nil {
+		return err
+	}
 	d, m, k := &c.declarations, &c.messages, &c.keys
-	return g.within(ctx, TenantScope(slices.Compact(tenants)...), func(tx pgx.Tx) error {
+	err := g.within(ctx, TenantScope(slices.Compact(tenants)...), func(tx pgx.Tx) error {
+		if err := point("write.begun"); err != nil {
+			return err
+		}
 		var batch pgx.Batch
 		batch.Queue(statement("insert_idempotency"), d.tenant, d.key, d.digest, d.id, d.receipt, d.receivedAt)
 		batch.Queue(statement("insert_references"), d.tenant, d.reference, d.id)
@@ -242,6 +257,13 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Tim
 		batch.Queue(statement("insert_message_bodies"), m.tenant, m.id, m.agency, m.at, m.body)
 		batch.Queue(statement("insert_search_keys"), k.tenant, k.value, k.name, k.declaration)
 		batch.Queue(statement("insert_first_events"), d.tenant, d.id, d.eventID, d.receivedAt)
-		return tx.SendBatch(ctx, &batch).Close()
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
+		return point("write.inserted")
 	})
+	if err != nil {
+		return err
+	}
+	return point("write.committed")
 }

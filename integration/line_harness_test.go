@@ -39,17 +39,27 @@ import (
 // programs builds the two binaries once per run, in the folder of the run's
 // PostgreSQL, which TestMain removes, and gives the folder they are in.
 var programs = sync.OnceValues(func() (string, error) {
+	return built("programs", "singlewindow/cmd/singlewindow", "singlewindow/cmd/agencysim")
+})
+
+// faulty builds the gateway that can be told where to fail, see
+// declare/point_faults.go.
+var faulty = sync.OnceValues(func() (string, error) {
+	return built("faulty", "-tags", "faults", "singlewindow/cmd/singlewindow")
+})
+
+func built(name string, arguments ...string) (string, error) {
 	address, err := url.Parse(server.URL())
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(filepath.Dir(address.Query().Get("host")), "programs") + string(filepath.Separator)
-	build := exec.Command("go", "build", "-o", folder, "singlewindow/cmd/singlewindow", "singlewindow/cmd/agencysim")
+	folder := filepath.Join(filepath.Dir(address.Query().Get("host")), name) + string(filepath.Separator)
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", folder}, arguments)...)
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return folder, nil
-})
+}
 
 // kinds are loaded once: compiling their rules takes a while.
 var kinds = sync.OnceValues(declare.LoadKinds)
@@ -80,6 +90,7 @@ type lineOptions struct {
 	pace     string   // between notices
 	slow     string   // how late the word slow is answered
 	mute     bool     // the agencies send no notices
+	faults   bool     // the gateways can be told where to fail
 	private  bool     // the gateway runs its own PostgreSQL
 	gateways int      // processes on the one database; 0 is one
 	unopened []string // agencies whose process is not started with the line
@@ -292,13 +303,27 @@ type process struct {
 	exit    error // how it ended, once ended is closed
 }
 
+// command is a program with its arguments, in the build that the line wants.
+func (l *line) command(t *testing.T, program string, arguments ...string) *exec.Cmd {
+	t.Helper()
+	build := programs
+	if l.faults && program == "singlewindow" {
+		build = faulty
+	}
+	folder, err := build()
+	must(t, err)
+	command := exec.Command(filepath.Join(folder, program), arguments...)
+	command.Dir = l.folder // no configuration file there
+	if l.faults {
+		command.Env = append(os.Environ(), "SINGLEWINDOW_FAULT="+l.faultFile())
+	}
+	return command
+}
+
 // start starts a program whose log is shown when the test fails.
 func (l *line) start(t *testing.T, program, name string, arguments ...string) *process {
 	t.Helper()
-	folder, err := programs()
-	must(t, err)
-	p := &process{name: name, command: exec.Command(filepath.Join(folder, program), arguments...), ended: make(chan struct{})}
-	p.command.Dir = l.folder // no configuration file there
+	p := &process{name: name, command: l.command(t, program, arguments...), ended: make(chan struct{})}
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := os.CreateTemp(l.folder, name+".*.log")
 	must(t, err)

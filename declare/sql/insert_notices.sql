@@ -1,6 +1,7 @@
 -- Keeps notices as they came, with what they mean, and finds the declaration
 -- each belongs to: by our message id, or by a number this same agency gave
--- before. A copy of an earlier notice only raises the count. Gives the new
+-- before. A copy of an earlier notice only raises the count, and so does one
+-- handed in again because the answer to its COMMIT was lost. Gives the new
 -- ones; an empty declaration means that the notice waits for its match.
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::jsonb[],
@@ -12,7 +13,7 @@ WITH given AS (
     INSERT INTO notice_digest AS d (agency, digest, notice_id, received_at)
     SELECT agency, digest, id, received_at FROM given
         ON CONFLICT (agency, digest) DO UPDATE SET copies = d.copies + 1
-    RETURNING notice_id
+    RETURNING notice_id, copies
 ), placed AS (
     SELECT n.*, coalesce(m.tenant_id, a.tenant_id, '') AS tenant_id, coalesce(m.declaration_id, a.declaration_id, '') AS declaration_id
       FROM given n
@@ -23,7 +24,7 @@ WITH given AS (
                     SELECT an.tenant_id, an.declaration_id FROM agency_number an
                      WHERE an.agency = n.agency AND an.name = number.name AND an.value = number.value LIMIT 1) owner
              ORDER BY number.name LIMIT 1) a ON m.id IS NULL
-     WHERE n.id IN (SELECT notice_id FROM first)
+     WHERE n.id IN (SELECT notice_id FROM first WHERE copies = 1)
 )
 INSERT INTO notice (id, received_at, agency, source, state, digest, body, tenant_id, declaration_id, message_id,
                     numbers, issued_at, version, rank, word, decision, reopens, remark, errors,

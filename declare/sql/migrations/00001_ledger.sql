@@ -10,11 +10,7 @@
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'singlewindow_app') THEN
-        BEGIN
-            CREATE ROLE singlewindow_app NOLOGIN;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL; -- made a moment ago for another database of this server
-        END;
+        CREATE ROLE singlewindow_app NOLOGIN;
     END IF;
     EXECUTE format('GRANT singlewindow_app TO %I', current_user);
 END
