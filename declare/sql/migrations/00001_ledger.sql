@@ -10,7 +10,11 @@
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'singlewindow_app') THEN
-        CREATE ROLE singlewindow_app NOLOGIN;
+        BEGIN
+            CREATE ROLE singlewindow_app NOLOGIN;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- made at this moment for another database of the same server
+        END;
     END IF;
     EXECUTE format('GRANT singlewindow_app TO %I', current_user);
 END
