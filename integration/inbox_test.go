@@ -38,7 +38,7 @@ func TestChaosInbox(t *testing.T) {
 	m := newMail(t, 3000)
 	rate := m.deliver(t, 50_000)
 	number(t, "inbox, different notices", len(m.letters), 50_000)
-	number(t, "inbox, taken in per second by two gateways", int(rate), 400)
+	number(t, "inbox, taken in per second by two gateways", rate, 400)
 	m.judge(t)
 	eventually(t, 2*time.Minute, "each stranger is an officer's", func() bool {
 		return m.l.count(t, "SELECT count(*) FROM task WHERE kind = 'unmatched' AND closed_at IS NULL") == m.strangers
@@ -106,7 +106,7 @@ func newMail(t *testing.T, declarations int) *mail {
 
 // deliver writes notices until there are so many and posts them with their
 // copies, in the order that the seed draws. It gives their rate per second.
-func (m *mail) deliver(t *testing.T, notices int) float64 {
+func (m *mail) deliver(t *testing.T, notices int) int {
 	t.Helper()
 	var all []adapters.Effect
 	var whose []*clerk
@@ -144,7 +144,7 @@ func (m *mail) deliver(t *testing.T, notices int) float64 {
 		return m.l.count(t, unsent) == 0 && m.l.count(t, "SELECT count(*) FROM notice WHERE state <> 'applied'") == m.strangers
 	})
 	t.Logf("%d notices posted in %v, all understood %v later", len(round), took, time.Since(begun)-took)
-	return float64(len(round)) / took.Seconds()
+	return int(time.Duration(len(round)) * time.Second / took)
 }
 
 // strange adds letters about messages that nobody sent.
