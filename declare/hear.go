@@ -91,6 +91,7 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 	})
 	for i, n := range notices {
 		if i > 0 && n.agency == notices[i-1].agency && bytes.Equal(n.sum, notices[i-1].sum) {
+			c.copies[len(c.copies)-1]++
 			continue
 		}
 		if err := c.add(n); err != nil {
@@ -98,7 +99,7 @@ func (g *Gateway) store(ctx context.Context, tx pgx.Tx, notices []*heard, concer
 		}
 	}
 	rows, err := tx.Query(ctx, statement("insert_notices"), c.id, c.receivedAt, c.agency, c.source, c.digest, c.body, c.unreadable, c.message, c.numbers,
-		c.issuedAt, c.version, c.rank, c.word, c.decision, c.reopens, c.remark, c.errors, c.opens, c.duties, c.documents)
+		c.issuedAt, c.version, c.rank, c.word, c.decision, c.reopens, c.remark, c.errors, c.opens, c.duties, c.documents, c.copies)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ type noticeColumns struct {
 	receivedAt                                                                                          []time.Time
 	issuedAt                                                                                            []*time.Time
 	digest, body                                                                                        [][]byte
-	version, rank                                                                                       []int32
+	version, rank, copies                                                                               []int32
 	reopens, opens                                                                                      []bool
 }
 
@@ -173,6 +174,7 @@ func (c *noticeColumns) add(n *heard) error {
 	c.opens = append(c.opens, n.reading.Opens)
 	c.duties = append(c.duties, duties)
 	c.documents = append(c.documents, documents)
+	c.copies = append(c.copies, 1)
 	return nil
 }
 

@@ -6,13 +6,13 @@
 WITH given AS (
     SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::jsonb[],
                          $10::timestamptz[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::boolean[], $16::text[], $17::jsonb[],
-                         $18::boolean[], $19::jsonb[], $20::jsonb[])
+                         $18::boolean[], $19::jsonb[], $20::jsonb[], $21::integer[])
         AS n (id, received_at, agency, source, digest, body, unreadable, message_id, numbers, issued_at, version, rank, word, decision, reopens, remark, errors,
-              opens, duties, documents)
+              opens, duties, documents, copies)
 ), first AS (
-    INSERT INTO notice_digest AS d (agency, digest, notice_id, received_at)
-    SELECT agency, digest, id, received_at FROM given
-        ON CONFLICT (agency, digest) DO UPDATE SET copies = d.copies + 1
+    INSERT INTO notice_digest AS d (agency, digest, notice_id, received_at, copies)
+    SELECT agency, digest, id, received_at, copies FROM given
+        ON CONFLICT (agency, digest) DO UPDATE SET copies = d.copies + excluded.copies
     RETURNING notice_id, copies
 ), placed AS (
     SELECT n.*, coalesce(m.tenant_id, a.tenant_id, '') AS tenant_id, coalesce(m.declaration_id, a.declaration_id, '') AS declaration_id
@@ -24,7 +24,7 @@ WITH given AS (
                     SELECT an.tenant_id, an.declaration_id FROM agency_number an
                      WHERE an.agency = n.agency AND an.name = number.name AND an.value = number.value LIMIT 1) owner
              ORDER BY number.name LIMIT 1) a ON m.id IS NULL
-     WHERE n.id IN (SELECT notice_id FROM first WHERE copies = 1)
+     WHERE (n.id, n.copies) IN (SELECT notice_id, copies FROM first)
 )
 INSERT INTO notice (id, received_at, agency, source, state, digest, body, tenant_id, declaration_id, message_id,
                     numbers, issued_at, version, rank, word, decision, reopens, remark, errors,
