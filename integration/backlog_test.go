@@ -1,0 +1,143 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TestBacklog holds an agency's return after an outage to a short queue, beside
+// other tests: it must be sent at half the rate that TestChaosBacklog demands.
+func TestBacklog(t *testing.T) {
+	drainBacklog(t, 1500, 200, 500*time.Millisecond)
+}
+
+// TestChaosBacklog holds the return of an agency after an outage to the
+// documented numbers.
+func TestChaosBacklog(t *testing.T) {
+	if os.Getenv("SINGLEWINDOW_TEST_CHAOS") == "" {
+		t.Skip("long: SINGLEWINDOW_TEST_CHAOS=1 runs it")
+	}
+	drainBacklog(t, 20_000, 400, 250*time.Millisecond)
+}
+
+// drainBacklog queues messages at an agency that is away, lets it come back
+// and measures how fast they are sent, while other declarations come in for
+// that agency and for others.
+func drainBacklog(t *testing.T, messages int, rateBar float64, freshBar time.Duration) {
+	const freshPerSecond = 15
+	agency, from := busiest(t)
+	l := newLine(t, lineOptions{unopened: []string{agency}, mute: true})
+	l.multiply(t, acme, from, agency, messages)
+	eventually(t, time.Minute, "the agency's absence is noticed", func() bool { return l.health(t, agency).State == "paused" })
+
+	fresh := l.trickle(t, freshPerSecond)
+	l.openOffice(t, agency)
+	eventually(t, time.Minute, "the agency is back", func() bool { return l.health(t, agency).State == "connected" })
+	begun, used := time.Now(), l.processorTime(t)
+	left := func() int {
+		return l.count(t, "SELECT count(*) FROM message WHERE agency = $1 AND settled_at IS NULL AND declaration_id IN (SELECT declaration_id FROM reference WHERE reference LIKE 'HEAP-%')", agency)
+	}
+	eventually(t, 5*time.Minute, "the queue is empty", func() bool { return left() == 0 })
+	took := time.Since(begun)
+	for name, before := range used {
+		t.Logf("%s used %.2f ms of processor time per message", name, (l.processorTime(t)[name] - before).Seconds()*1000/float64(messages))
+	}
+	receipts, waits := fresh()
+	rate, slowest := float64(messages)/took.Seconds(), waits[len(waits)*99/100]
+	t.Logf("NUMBER backlog of %d messages: %.0f/s (bar %.0f/s; PostgreSQL without fsync, agencies validate every message)", messages, rate, rateBar)
+	t.Logf("NUMBER p99 of %d fresh submissions meanwhile: %v (bar %v)", len(waits), slowest, freshBar)
+	if rate < rateBar || slowest > freshBar {
+		t.Errorf("too slow")
+	}
+	_ = receipts
+}
+
+// trickle files declarations at a rate, of both enterprises in turn, until
+// the returned function is called, which gives how long each answer took,
+// counted from when it was due, the shortest first.
+func (l *line) trickle(t *testing.T, perSecond int) func() (receipts int, waits []time.Duration) {
+	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var waits []time.Duration
+	var clients sync.WaitGroup
+	all := samples(t)
+	file := func(number int, due time.Time) {
+		reference := fmt.Sprintf("FRESH-%d", number)
+		given, err := l.submit(t.Context(), []string{acme, bolt}[number%2], "key-"+reference, all[number%len(all)].as(t, reference))
+		if err != nil || given.status != http.StatusAccepted {
+			t.Errorf("%s: %d %s %v", reference, given.status, given.body, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		waits = append(waits, time.Since(due))
+	}
+	clients.Go(func() {
+		due := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer due.Stop()
+		for number := 0; ; number++ {
+			select {
+			case <-ctx.Done():
+				return
+			case at := <-due.C:
+				clients.Go(func() { file(number, at) })
+			}
+		}
+	})
+	return func() (int, []time.Duration) {
+		stop()
+		clients.Wait()
+		slices.Sort(waits)
+		return len(waits), waits
+	}
+}
+
+// processorTime is what each process of the line, and the database, used.
+func (l *line) processorTime(t *testing.T) map[string]time.Duration {
+	t.Helper()
+	used := map[string]time.Duration{"gateway": processorTime(t, l.gateway.command.Process.Pid), "this test": processorTime(t, os.Getpid())}
+	for name, office := range l.offices {
+		if office.process != nil {
+			used[name] = processorTime(t, office.process.command.Process.Pid)
+		}
+	}
+	var servers []int
+	l.query(t, "servers", nil, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(t.Context(), "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+		if err != nil {
+			return err
+		}
+		servers, err = pgx.CollectRows(rows, pgx.RowTo[int])
+		return err
+	})
+	for _, server := range servers {
+		used["PostgreSQL"] += processorTime(t, server)
+	}
+	return used
+}
+
+// processorTime reads /proc; a process that is gone used nothing.
+func processorTime(t *testing.T, process int) time.Duration {
+	t.Helper()
+	const tick = 10 * time.Millisecond
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
+	if os.IsNotExist(err) {
+		return 0
+	}
+	must(t, err)
+	fields := strings.Fields(string(content[strings.LastIndexByte(string(content), ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	must(t, err)
+	system, err := strconv.Atoi(fields[12])
+	must(t, err)
+	return time.Duration(user+system) * tick
+}
