@@ -26,7 +26,8 @@ type courier struct {
 	mu       sync.Mutex
 	running  context.Context // nil before run and after its end
 	backlog  bool            // the queue held more than we could take
-	underWay int
+	underWay int             // on the wire, or about to be
+	written  int             // answered and being written down
 	health   health
 	sending  sync.WaitGroup
 }
@@ -217,6 +218,8 @@ func (c *courier) claimRoom(now time.Time) (health, int) {
 
 // roomLocked tells how many more messages may be put on the wire. After an
 // outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
+// Answers waiting to be written down take no place on the wire, until there
+// are so many that the database must be what is slow.
 func (c *courier) roomLocked(now time.Time) int {
 	most := c.profile().InFlight
 	if from := c.health.rampFrom; from != nil {
@@ -224,7 +227,7 @@ func (c *courier) roomLocked(now time.Time) int {
 			most = min(most, 1<<max(steps, 0))
 		}
 	}
-	return most - c.underWay
+	return min(most, 2*most-c.written) - c.underWay
 }
 
 // probe tries one message of a paused agency, in one process only, to find out
@@ -283,14 +286,30 @@ func (c *courier) takeBy(ctx context.Context, name string, until time.Time, argu
 // that run waits for. A stop lets it finish: its deadline is its own.
 func (c *courier) start(ctx context.Context, t taken) {
 	c.sending.Go(func() {
-		defer func() {
-			c.release()
-			if c.sawBacklog() {
-				c.wake()
-			}
-		}()
+		defer c.leave(&c.written)
 		c.carry(context.WithoutCancel(ctx), t)
 	})
+}
+
+// answered gives a message's place on the wire to another one.
+func (c *courier) answered() {
+	c.mu.Lock()
+	c.written++
+	c.mu.Unlock()
+	c.leave(&c.underWay)
+}
+
+// leave counts a message out and has the next ones taken, several at a time:
+// to read the queue costs hardly more for eight than for one.
+func (c *courier) leave(count *int) {
+	c.mu.Lock()
+	*count--
+	most := c.profile().InFlight
+	enough := c.backlog && 2*c.roomLocked(c.g.now()) >= most
+	c.mu.Unlock()
+	if enough {
+		c.wake()
+	}
 }
 
 // carry sends one message, or asks about it, and has the result recorded. If
@@ -302,6 +321,7 @@ func (c *courier) carry(ctx context.Context, t taken) {
 	if err := c.judgeHealth(ctx, t, outcome); err != nil {
 		c.g.failed("agency state not recorded", err, "agency", c.name)
 	}
+	c.answered()
 	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
 		c.g.failed("attempt not recorded", err, "agency", c.name, "message", t.id)
 		return

@@ -4,9 +4,7 @@
 -- is often room for one only, and the oldest message is always the same
 -- tenant's. The same write records "sending, attempt n".
 WITH RECURSIVE waiting AS (
-    (SELECT tenant_id FROM message
-      WHERE agency = $1 AND delivery IN ('queued', 'unsure')
-      ORDER BY tenant_id LIMIT 1)
+    SELECT '' AS tenant_id -- before all; a search with no bound reads the whole queue while there are no statistics
     UNION ALL
     SELECT (SELECT m.tenant_id FROM message m
              WHERE m.agency = $1 AND m.delivery IN ('queued', 'unsure') AND m.tenant_id > w.tenant_id
