@@ -1,10 +1,14 @@
-.PHONY: run test build check lint vuln bench setup
+.PHONY: run test chaos build check lint vuln bench setup
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
 
 test: setup
 	go test -race -shuffle=on -timeout 15m ./...
+
+# The long forms of the tests; ONLY is a pattern of their names.
+chaos: setup
+	@.ci/chaos/run $(ONLY)
 
 build: setup
 	@mkdir -p bin

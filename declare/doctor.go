@@ -364,7 +364,7 @@ func gathered(found []trouble) []Finding {
 			f.Count, f.More = counted[key], counted[key] >= mostTroubles
 		}
 		if len(f.Of) < mostConcerns {
-			f.Of = append(f.Of, Concern{t.tenant, t.declarationKey.id, t.subject})
+			f.Of = append(f.Of, Concern{t.tenant, t.id, t.subject})
 		}
 	}
 	findings := []Finding{}

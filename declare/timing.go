@@ -39,7 +39,7 @@ func DefaultTiming() Timing {
 // documented times, scaled as the examination itself is.
 func (t Timing) Patience() Patience {
 	scaled := func(of time.Duration) time.Duration {
-		return time.Duration(float64(of) * float64(t.Examine) / float64(time.Minute))
+		return of / time.Minute * t.Examine
 	}
 	p := DefaultPatience()
 	return Patience{scaled(p.Delivery), scaled(p.Agency), scaled(p.Trader), scaled(p.Operator)}

@@ -32,9 +32,6 @@ const (
 	recoveredWithin = 10 * time.Second
 )
 
-// chaos tells whether the long form of a test was asked for.
-func chaos() bool { return os.Getenv("SINGLEWINDOW_CHAOS") != "" }
-
 // tally counts answers by status and holds each to what is promised.
 type tally struct {
 	mu     sync.Mutex
@@ -238,7 +235,7 @@ func (d *databaseServer) signal(t *testing.T, signal syscall.Signal) {
 	for _, child := range strings.Fields(string(children)) {
 		pid, err := strconv.Atoi(child)
 		must(t, err)
-		if err := syscall.Kill(pid, signal); err != nil && err != syscall.ESRCH { //nolint:errorlint // an errno as it comes
+		if err := syscall.Kill(pid, signal); err != nil && err != syscall.ESRCH {
 			t.Error(err)
 		}
 	}
@@ -476,7 +473,7 @@ func (l *line) mustBeAway(t *testing.T, y *tally, when string, reads bool) {
 					fault = err.Error()
 				case given.status == http.StatusServiceUnavailable:
 					fault = badRefusal(given, took)
-				case !(reads && ask.reads):
+				case !reads || !ask.reads:
 					fault = fmt.Sprintf("%d %s", given.status, given.body)
 				case given.status >= http.StatusInternalServerError:
 					fault = fmt.Sprintf("%d %s", given.status, given.body)

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -63,12 +64,13 @@ const (
 // gateway and every agency as processes that speak real HTTP.
 type line struct {
 	lineOptions
-	folder   string // of everything on disk; also the gateway's --data
+	folder   string // of everything on disk; also the first gateway's --data
 	database string // URL; "" until a gateway with a private PostgreSQL runs
-	address  string // of the gateway
 	keys     map[string]string
 	offices  map[string]*office
-	gateway  *process
+	gateways []*door
+	gateway  *door         // the first of them
+	turn     atomic.Uint32 // whose it is to be asked
 	client   *http.Client
 }
 
@@ -79,9 +81,17 @@ type lineOptions struct {
 	slow     string   // how late the word slow is answered
 	mute     bool     // the agencies send no notices
 	private  bool     // the gateway runs its own PostgreSQL
+	gateways int      // processes on the one database; 0 is one
 	unopened []string // agencies whose process is not started with the line
 	at       string   // the database's URL; "": a new one in the run's PostgreSQL
 	via      string   // the URL the gateway is given; "": the database's own
+}
+
+// A door is a gateway as a process.
+type door struct {
+	*process        // nil before its first start
+	address  string // where it listens
+	folder   string // its --data
 }
 
 // An office is an agency as a process.
@@ -103,18 +113,34 @@ func newLine(t *testing.T, options lineOptions) *line {
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(l.folder)) })
 	must(t, os.Chmod(l.folder, 0o711)) // the private PostgreSQL's user must get in
-	l.address = freeAddress(t)
 	l.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(l.client.CloseIdleConnections)
 	l.loadOffices(t)
+	l.openDoors(t)
 	l.enroll(t)
 	for name := range l.offices {
 		if !slices.Contains(l.unopened, name) {
 			l.openOffice(t, name)
 		}
 	}
-	l.startGateway(t)
+	for _, gateway := range l.gateways {
+		l.startDoor(t, gateway)
+	}
 	return l
+}
+
+// openDoors gives every gateway its address and its data folder.
+func (l *line) openDoors(t *testing.T) {
+	t.Helper()
+	for number := range max(1, l.lineOptions.gateways) {
+		folder := l.folder
+		if number > 0 {
+			folder = filepath.Join(l.folder, fmt.Sprintf("gateway-%d", number+1))
+			must(t, os.Mkdir(folder, 0o700))
+		}
+		l.gateways = append(l.gateways, &door{address: freeAddress(t), folder: folder})
+	}
+	l.gateway = l.gateways[0]
 }
 
 // loadOffices finds the agencies that can be played and gives each an address.
@@ -162,7 +188,9 @@ func (l *line) enroll(t *testing.T) {
 	secret := make([]byte, 32)
 	_, err := rand.Read(secret)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(l.folder, "key-secret"), secret, 0o600))
+	for _, gateway := range l.gateways {
+		must(t, os.WriteFile(filepath.Join(gateway.folder, "key-secret"), secret, 0o600))
+	}
 	ledger, err := declare.OpenLedger(t.Context(), at, time.Now())
 	must(t, err)
 	defer ledger.Close()
@@ -195,7 +223,11 @@ func (l *line) openOffice(t *testing.T, name string) {
 		arguments = append(arguments, "--agencies", l.folders)
 	}
 	if !l.mute {
-		arguments = append(arguments, "--gateway", "http://"+l.address)
+		var addresses []string
+		for _, gateway := range l.gateways {
+			addresses = append(addresses, "http://"+gateway.address)
+		}
+		arguments = append(arguments, "--gateway", strings.Join(addresses, ","))
 	}
 	office.process = l.start(t, "agencysim", name, arguments...)
 	eventually(t, 30*time.Second, name+" listens", func() bool {
@@ -204,11 +236,17 @@ func (l *line) openOffice(t *testing.T, name string) {
 	})
 }
 
-// startGateway starts the gateway at its address and waits until it is ready.
+// startGateway starts the first gateway, see startDoor.
 func (l *line) startGateway(t *testing.T) {
 	t.Helper()
-	l.launchGateway(t)
-	l.awaitReady(t)
+	l.startDoor(t, l.gateway)
+}
+
+// startDoor starts a gateway at its address and waits until it is ready.
+func (l *line) startDoor(t *testing.T, gateway *door) {
+	t.Helper()
+	l.launch(t, gateway)
+	l.awaitReady(t, gateway)
 	if l.private {
 		var running bool
 		l.database, running = privatepostgres.Running(t.Context(), privatepostgres.Options{Folder: l.folder})
@@ -218,9 +256,9 @@ func (l *line) startGateway(t *testing.T) {
 	}
 }
 
-func (l *line) launchGateway(t *testing.T) {
+func (l *line) launch(t *testing.T, gateway *door) {
 	t.Helper()
-	arguments := []string{"serve", "--listen", l.address, "--data", l.folder}
+	arguments := []string{"serve", "--listen", gateway.address, "--data", gateway.folder}
 	if !l.private {
 		arguments = append(arguments, "--database", cmp.Or(l.via, l.database))
 	}
@@ -230,14 +268,14 @@ func (l *line) launchGateway(t *testing.T) {
 	for name, office := range l.offices {
 		arguments = append(arguments, "--agency", name+"=http://"+office.address+","+l.acceptFile(name))
 	}
-	l.gateway = l.start(t, "singlewindow", "gateway", arguments...)
+	gateway.process = l.start(t, "singlewindow", "gateway", arguments...)
 }
 
-func (l *line) awaitReady(t *testing.T) {
+func (l *line) awaitReady(t *testing.T, gateway *door) {
 	t.Helper()
 	eventually(t, 30*time.Second, "the gateway is ready", func() bool {
-		l.gateway.mustRun(t)
-		ready, err := l.try(t.Context(), "", http.MethodGet, "/readyz", nil)
+		gateway.mustRun(t)
+		ready, err := l.tryAt(t.Context(), gateway, "", http.MethodGet, "/readyz", nil)
 		return err == nil && ready.status == http.StatusOK
 	})
 }
@@ -355,9 +393,21 @@ func reachable(address string) bool {
 	return err == nil && connection.Close() == nil
 }
 
-// try makes one request; headers are names and values in turn.
-func (l *line) try(ctx context.Context, bearer, method, path string, body []byte, headers ...string) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+l.address+path, bytes.NewReader(body))
+// try makes one request to the gateways in turn: to the next one that listens.
+func (l *line) try(ctx context.Context, bearer, method, path string, body []byte, headers ...string) (given answer, err error) {
+	turn := int(l.turn.Add(1))
+	for offset := range l.gateways {
+		given, err = l.tryAt(ctx, l.gateways[(turn+offset)%len(l.gateways)], bearer, method, path, body, headers...)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			break
+		}
+	}
+	return given, err
+}
+
+// tryAt makes one request; headers are names and values in turn.
+func (l *line) tryAt(ctx context.Context, gateway *door, bearer, method, path string, body []byte, headers ...string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+gateway.address+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -544,7 +594,9 @@ func (l *line) takers(t *testing.T, s sample) (names []string) {
 type sentNotice struct {
 	DeliveryID string
 	Template   string
+	Digest     string
 	Status     int
+	At         time.Time
 }
 
 func (o *office) effects(t *testing.T) []adapters.Effect {

@@ -97,7 +97,7 @@ func playOutside(t *testing.T) (*declare.Gateway, []byte) {
 	}))
 	t.Cleanup(notices.Close)
 	simulator, err := simulated.Open(played, simulated.Options{
-		Agencies: []string{name}, Gateway: notices.URL, Ledger: filepath.Join(t.TempDir(), "ledger"), Pace: 300 * time.Millisecond,
+		Agencies: []string{name}, Gateways: []string{notices.URL}, Ledger: filepath.Join(t.TempDir(), "ledger"), Pace: 300 * time.Millisecond,
 		Clock: simulated.Clock{Now: time.Now, After: time.After}, Log: quiet(t),
 	})
 	must(t, err)

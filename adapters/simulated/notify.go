@@ -17,16 +17,16 @@ const noticeTimeout = 10 * time.Second
 
 // owe queues the notices of an effect.
 func (s *Simulator) owe(d debt) {
-	if len(d.owed) > 0 && s.options.Gateway != "" {
+	if len(d.owed) > 0 && len(s.options.Gateways) > 0 {
 		s.outbox.add(s.stopped, d)
 	}
 }
 
 // pay sends the first notice of a debt and returns what is then owed. The
-// gateway may be away for a while: only an answer that refuses the notice for
-// good lets it go.
+// gateway may be away for a while, so that the next attempt asks the next
+// address: only an answer that refuses the notice for good lets it go.
 func (s *Simulator) pay(ctx context.Context, d debt) (debt, bool) {
-	if len(d.owed) == 0 || s.options.Gateway == "" {
+	if len(d.owed) == 0 || len(s.options.Gateways) == 0 {
 		return d, false
 	}
 	next := d.owed[0]
@@ -36,7 +36,8 @@ func (s *Simulator) pay(ctx context.Context, d debt) (debt, bool) {
 		s.options.Log.Error("notice not written", "error", err)
 		return d, false
 	}
-	status, err := s.post(ctx, body, s.agency.Script().Header(d.effect))
+	gateway := s.options.Gateways[(d.effect.Serial+uint64(d.attempt))%uint64(len(s.options.Gateways))]
+	status, err := s.post(ctx, gateway, body, s.agency.Script().Header(d.effect))
 	if !settled(status) {
 		s.options.Log.Info("notice will be sent again", "delivery", d.effect.DeliveryID, "status", status, "error", err)
 		d.due = s.options.Clock.Now().Add(backoff(d.attempt))
@@ -61,8 +62,8 @@ func settled(status int) bool {
 }
 
 // post answers with the status, 0 when there was none.
-func (s *Simulator) post(ctx context.Context, body []byte, header http.Header) (int, error) {
-	address := strings.TrimRight(s.options.Gateway, "/") + "/v1/agencies/" + url.PathEscape(s.agency.Profile().Name) + "/notices"
+func (s *Simulator) post(ctx context.Context, gateway string, body []byte, header http.Header) (int, error) {
+	address := strings.TrimRight(gateway, "/") + "/v1/agencies/" + url.PathEscape(s.agency.Profile().Name) + "/notices"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return 0, err

@@ -23,7 +23,7 @@ type Clock struct {
 type Options struct {
 	Agencies   []string      // every agency's name, so that a reference can name one
 	Accept     string        // bearer token the gateway must show; "" takes anybody
-	Gateway    string        // base address notices go to; "" sends none
+	Gateways   []string      // base addresses notices go to, in turn; none sends none
 	Credential string        // bearer token shown to the gateway
 	Ledger     string        // file of effects; notices sent are in Ledger + ".notices"
 	Pace       time.Duration // between notices; 0 is the folder's
@@ -121,7 +121,7 @@ func (s *Simulator) replay() error {
 		}
 		s.serial = max(s.serial, effect.Serial)
 		owed := s.notices(s.word(effect.Reference))
-		if count := sent[effect.Serial]; count < len(owed) && s.options.Gateway != "" {
+		if count := sent[effect.Serial]; count < len(owed) && len(s.options.Gateways) > 0 {
 			s.owed = append(s.owed, debt{effect: effect, owed: owed[count:], due: effect.At})
 		}
 	}

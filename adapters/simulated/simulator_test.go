@@ -87,7 +87,7 @@ func (w *world) play(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.played, err = simulated.Open(inside, simulated.Options{
-		Agencies: []string{demo, "other-agency"}, Gateway: w.gateway, Credential: "swa_1", Ledger: w.ledger, Pace: time.Millisecond,
+		Agencies: []string{demo, "other-agency"}, Gateways: []string{w.gateway}, Credential: "swa_1", Ledger: w.ledger, Pace: time.Millisecond,
 		Clock: simulated.Clock{Now: time.Now, After: time.After}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

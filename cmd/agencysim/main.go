@@ -51,7 +51,7 @@ func parse(arguments []string, messages io.Writer) (settings, error) {
 	flags.StringVar(&s.agencies, "agencies", "", "`directory` of agency folders (default: those built in)")
 	flags.StringVar(&s.schemas, "schemas", "", "`directory` of the schemas a folder is not shipped with")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:0", "`address` to listen at")
-	flags.StringVar(&s.gateway, "gateway", "", "base `URL` of the gateway that gets the notices (default: none does)")
+	flags.StringVar(&s.gateway, "gateway", "", "base `URLs` of the gateways that get the notices, in turn, with commas between (default: none does)")
 	flags.StringVar(&s.credentialFile, "credential-file", "", "`file` with the credential shown to the gateway")
 	flags.StringVar(&s.acceptFile, "accept-credential-file", "", "`file` with the credential the gateway must show (default: anybody may send)")
 	flags.StringVar(&s.ledger, "ledger", "", "`file` every message taken is written to")
@@ -119,8 +119,12 @@ func (s settings) open(log *slog.Logger) (*simulated.Simulator, *adapters.Agency
 		agency.Close()
 		return nil, nil, fmt.Errorf("the folder of %s lacks its schemas %s: give them with --schemas", s.agency, strings.Join(missing, ", "))
 	}
+	var gateways []string
+	if s.gateway != "" {
+		gateways = strings.Split(s.gateway, ",")
+	}
 	simulator, err := simulated.Open(agency, simulated.Options{
-		Agencies: names, Accept: accepted, Gateway: s.gateway, Credential: shown, Ledger: s.ledger, Pace: s.pace, Slow: s.slow,
+		Agencies: names, Accept: accepted, Gateways: gateways, Credential: shown, Ledger: s.ledger, Pace: s.pace, Slow: s.slow,
 		Clock: simulated.Clock{Now: time.Now, After: time.After}, Log: log,
 	})
 	if err != nil {

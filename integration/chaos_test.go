@@ -1,0 +1,65 @@
+package integration
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// chaos tells whether the long forms are wanted, as `make chaos` wants them. A
+// short form of each runs always, under its name without Chaos.
+func chaos() bool { return os.Getenv("SINGLEWINDOW_TEST_CHAOS") != "" }
+
+// onlyInChaos skips a test that takes minutes.
+func onlyInChaos(t *testing.T) {
+	t.Helper()
+	if !chaos() {
+		t.Skip("a long form: make chaos")
+	}
+}
+
+// number prints what was measured beside what is promised; `make chaos`
+// gathers these lines.
+func number(t *testing.T, what string, measured, bar any) {
+	t.Helper()
+	t.Logf("NUMBER %s: %v (bar %v)", what, measured, bar)
+}
+
+// troubles are the scenario words that a message survives.
+var troubles = strings.Fields("default reject inspect docs busy drop twice early reset garbage shuffle slow")
+
+// TestChaosGatewayKilled kills one of two gateways with SIGKILL two hundred
+// times, at moments that the seed draws, while fifty declarations a second are
+// filed, delivered and answered.
+func TestChaosGatewayKilled(t *testing.T) {
+	onlyInChaos(t)
+	const kills, rate, bound = 25, 50, 120 * time.Second
+	random := seed(t)
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "500ms", gateways: 2})
+	c, wait := l.load(t, rate, 64, 1_000_000, troubles)
+	begun := time.Now()
+	for range kills {
+		moment := time.Now().Add(time.Duration(random.IntN(1500)) * time.Millisecond)
+		eventually(t, time.Minute, "the moment has come", func() bool { return time.Now().After(moment) })
+		gateway := l.gateways[random.IntN(len(l.gateways))]
+		gateway.mustRun(t)
+		gateway.kill(t)
+		l.startDoor(t, gateway)
+	}
+	last := time.Now()
+	c.enough()
+	wait()
+	promised := c.promised(t)
+	eventually(t, 5*time.Minute, "every filing is decided", func() bool {
+		return l.count(t, undecided) == 0 && l.count(t, unsent) == 0
+	})
+	number(t, "kill -9 of a gateway, all final after the last", time.Since(last).Round(time.Second), bound)
+	number(t, "kill -9 of a gateway, kills", kills, 200)
+	number(t, "kill -9 of a gateway, declarations", len(promised), "50/s")
+	t.Logf("%d messages were under way at a kill; %.1f declarations/s", l.count(t, "SELECT count(*) FROM message WHERE epoch > attempts"), float64(len(promised))/last.Sub(begun).Seconds())
+	if took := time.Since(last); took > bound {
+		t.Errorf("all final after %v", took)
+	}
+	l.judge(t, promised)
+}
