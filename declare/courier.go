@@ -216,18 +216,24 @@ func (c *courier) claimRoom(now time.Time) (health, int) {
 	return c.health, room
 }
 
-// roomLocked tells how many more messages may be put on the wire. After an
-// outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
-// Answers waiting to be written down take no place on the wire, until there
-// are so many that the database must be what is slow.
+// roomLocked tells how many more messages may be put on the wire. Answers
+// waiting to be written down take no place on it, until there are so many that
+// the database must be what is slow.
 func (c *courier) roomLocked(now time.Time) int {
+	most := c.capLocked(now)
+	return min(most, 2*most-c.written) - c.underWay
+}
+
+// capLocked is how many messages may be on the wire. After an outage it grows
+// 1, 2, 4 … so that an agency just back is not run over.
+func (c *courier) capLocked(now time.Time) int {
 	most := c.profile().InFlight
 	if from := c.health.rampFrom; from != nil {
 		if steps := now.Sub(*from) / c.g.timing.RampStep; steps < 16 {
 			most = min(most, 1<<max(steps, 0))
 		}
 	}
-	return min(most, 2*most-c.written) - c.underWay
+	return most
 }
 
 // probe tries one message of a paused agency, in one process only, to find out
@@ -304,8 +310,8 @@ func (c *courier) answered() {
 func (c *courier) leave(count *int) {
 	c.mu.Lock()
 	*count--
-	most := c.profile().InFlight
-	enough := c.backlog && 2*c.roomLocked(c.g.now()) >= most
+	now := c.g.now()
+	enough := c.backlog && 2*c.roomLocked(now) >= c.capLocked(now)
 	c.mu.Unlock()
 	if enough {
 		c.wake()

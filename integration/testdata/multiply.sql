@@ -1,6 +1,6 @@
 -- Copies a declaration, with one of its messages only, as often as asked. A
--- copy's ids and reference end in its number. What is not named stays as it is
--- in the original, whatever columns there are.
+-- copy's ids end in its number, which also replaces the zeros of the reference.
+-- What is not named stays as it is in the original, whatever columns there are.
 CREATE FUNCTION pg_temp.numbered(original text, n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS
 $$ SELECT left(original, -7) || lpad(n::text, 7, '0') $$;
 
@@ -11,7 +11,7 @@ DECLARE
     called CONSTANT text := (SELECT reference FROM declaration WHERE tenant_id = owner AND id = declared);
 BEGIN
     CREATE TEMPORARY TABLE copy ON COMMIT DROP AS
-    SELECT n, pg_temp.numbered(declared, n) AS declaration, pg_temp.numbered(sent, n) AS message, pg_temp.numbered(called, n) AS reference
+    SELECT n, pg_temp.numbered(declared, n) AS declaration, pg_temp.numbered(sent, n) AS message, replace(called, '0000000', lpad(n::text, 7, '0')) AS reference
       FROM generate_series(1, copies) n;
 
     INSERT INTO idempotency
