@@ -99,6 +99,14 @@ func (c *courier) wake() {
 	}
 }
 
+// queued tells the courier that there is one more in the queue, which is no
+// news while it knows of others: it looks again as soon as it has room.
+func (c *courier) queued() {
+	if !c.sawBacklog() {
+		c.wake()
+	}
+}
+
 // run takes and sends until ctx ends, then waits for what is under way.
 func (c *courier) run(ctx context.Context) {
 	c.setRunning(ctx)
@@ -107,12 +115,8 @@ func (c *courier) run(ctx context.Context) {
 	poll := time.NewTicker(c.g.timing.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		count, err := c.turn(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err := c.turn(ctx); err != nil && ctx.Err() == nil {
 			c.g.failed("queue not read", err, "agency", c.name)
-		}
-		if count > 0 && err == nil && c.sawBacklog() {
-			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -122,19 +126,18 @@ func (c *courier) run(ctx context.Context) {
 	}
 }
 
-// turn starts as many messages as the agency's health and our cap allow and
-// says how many.
-func (c *courier) turn(ctx context.Context) (int, error) {
+// turn starts as many messages as the agency's health and our cap allow.
+func (c *courier) turn(ctx context.Context) error {
 	if !c.profile().On {
-		return 0, nil
+		return nil
 	}
 	now := c.g.now()
 	health, room := c.claimRoom(now)
 	if health.state != agencyConnected {
-		return 0, c.probe(ctx, health, now)
+		return c.probe(ctx, health, now)
 	}
 	if room <= 0 {
-		return 0, nil
+		return nil
 	}
 	messages, err := c.take(ctx, room, now)
 	c.mu.Lock()
@@ -144,7 +147,7 @@ func (c *courier) turn(ctx context.Context) (int, error) {
 	for _, message := range messages {
 		c.start(ctx, message)
 	}
-	return len(messages), err
+	return err
 }
 
 func (c *courier) setRunning(ctx context.Context) {

@@ -91,19 +91,14 @@ func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, e
 	if err != nil {
 		return Receipt{}, err
 	}
-	concerned, drafts, more, err := g.drafts(subject)
+	drafts, more, err := g.drafts(subject)
 	if err != nil {
 		return Receipt{}, err
 	}
 	if faults = append(faults, more...); len(Refusals(faults)) > 0 {
 		return Receipt{}, &Refusal{faults}
 	}
-	receipt, err := g.writtenDown(ctx, submission, digest, subject, drafts)
-	if err != nil {
-		return Receipt{}, err
-	}
-	g.hint(concerned)
-	return receipt, nil
+	return g.writtenDown(ctx, submission, digest, subject, drafts)
 }
 
 // Validate does what Submit does, up to the point where something would be
@@ -113,7 +108,7 @@ func (g *Gateway) Validate(_ context.Context, body []byte) (Examination, error) 
 	if err != nil {
 		return Examination{}, err
 	}
-	_, drafts, more, err := g.drafts(subject)
+	drafts, more, err := g.drafts(subject)
 	if err != nil {
 		return Examination{}, err
 	}

@@ -126,22 +126,24 @@ func (g *Gateway) kindNames() string {
 
 // drafts asks every agency that takes the subject for its message. All faults
 // of all agencies come together.
-func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepared, faults []Fault, err error) {
+func (g *Gateway) drafts(subject Subject) (drafts []prepared, faults []Fault, err error) {
 	if subject.Tree == nil {
-		return nil, nil, nil, nil
+		return nil, nil, nil
 	}
+	concerned := false
 	for _, agency := range g.asked(subject.AcceptedAt) {
 		takes, err := agency.Takes(subject.Kind, subject.Tree)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		if !takes {
 			continue
 		}
+		concerned = true
 		subject.MessageID = g.ids.New("msg")
 		draft, found, err := agency.Draft(subject)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		faults = append(faults, found...)
 		profile := agency.Profile()
@@ -149,14 +151,13 @@ func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepar
 			drafts = append(drafts, prepared{
 				Draft: draft, agency: profile.Name, version: profile.Version, folder: profile.Digest, messageID: subject.MessageID})
 		}
-		concerned = append(concerned, g.courier(profile.Name))
 	}
-	if len(concerned) == 0 {
+	if !concerned {
 		faults = append(faults, Fault{Code: "agency.none", Pointer: "", Text: Text{
 			"No agency connected here takes this declaration: check its type, mode of transport and countries.",
 			"没有已接入的机构受理此申报：请核对申报类型、运输方式和国别。"}})
 	}
-	return concerned, drafts, faults, nil
+	return drafts, faults, nil
 }
 
 // writtenDown puts the declaration, its filings, messages, references and
@@ -196,10 +197,4 @@ func firstStatus(subject Subject, drafts []prepared) Status {
 	}
 	status.Status, status.WaitingFor = overall(status.Filings, subject.AcceptedAt)
 	return status
-}
-
-func (g *Gateway) hint(couriers []*courier) {
-	for _, courier := range couriers {
-		courier.wake()
-	}
 }

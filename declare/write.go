@@ -53,10 +53,11 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 	err := g.write(ctx, entries, now)
 	for _, e := range entries {
 		for _, draft := range e.drafts {
+			courier := g.courier(draft.agency)
 			if draft.leaseUntil == nil {
+				courier.queued()
 				continue
 			}
-			courier := g.courier(draft.agency)
 			digest := draft.Body.Digest()
 			message := taken{
 				declarationKey: declarationKey{e.submission.Tenant, e.subject.DeclarationID},
