@@ -33,10 +33,7 @@ func TestChaosBacklog(t *testing.T) {
 // and measures how fast they are sent, while other declarations come in for
 // that agency and for others.
 func drainBacklog(t *testing.T, messages int, rateBar float64, freshBar time.Duration) {
-	var freshPerSecond = 15
-	if os.Getenv("ZZF") != "" {
-		freshPerSecond, _ = strconv.Atoi(os.Getenv("ZZF"))
-	}
+	const freshPerSecond = 15
 	agency, from := busiest(t)
 	l := newLine(t, lineOptions{unopened: []string{agency}, mute: true, gateways: 2})
 	original := l.multiply(t, acme, from, "default", agency, messages)
@@ -45,12 +42,10 @@ func drainBacklog(t *testing.T, messages int, rateBar float64, freshBar time.Dur
 	fresh := l.trickle(t, freshPerSecond)
 	l.openOffice(t, agency)
 	eventually(t, time.Minute, "the agency is back", func() bool { return l.health(t, agency).State == "connected" })
-	l.zzstats(t, true)
 	begun, used := time.Now(), l.processorTime(t)
 	const unsettled = "SELECT count(*) FROM message WHERE agency = $1 AND settled_at IS NULL AND created_at = (SELECT created_at FROM message WHERE id = $2)"
-	eventually(t, 5*time.Minute, "the queue is empty", func() bool { n := l.count(t, unsettled, agency, original); l.zzmid(t, agency, n); return n == 0 })
+	eventually(t, 5*time.Minute, "the queue is empty", func() bool { return l.count(t, unsettled, agency, original) == 0 })
 	took := time.Since(begun)
-	l.zzstats(t, false)
 	now := l.processorTime(t)
 	for name, before := range used {
 		t.Logf("%s used %.2f ms of processor time per message", name, (now[name]-before).Seconds()*1000/float64(messages))
