@@ -43,8 +43,11 @@ func drainBacklog(t *testing.T, messages int, rateBar float64, freshBar time.Dur
 	l.openOffice(t, agency)
 	eventually(t, time.Minute, "the agency is back", func() bool { return l.health(t, agency).State == "connected" })
 	begun, used := time.Now(), l.processorTime(t)
+	// What is asked often must cost little: it is the same machine.
+	const waiting = "SELECT count(*) FROM (SELECT FROM message WHERE agency = $1 AND delivery IN ('queued', 'unsure') LIMIT 1) one"
 	const unsettled = "SELECT count(*) FROM message WHERE agency = $1 AND settled_at IS NULL AND created_at = (SELECT created_at FROM message WHERE id = $2)"
-	eventually(t, 5*time.Minute, "the queue is empty", func() bool { return l.count(t, unsettled, agency, original) == 0 })
+	eventually(t, 5*time.Minute, "nothing waits", func() bool { return l.count(t, waiting, agency) == 0 })
+	eventually(t, time.Minute, "the long queue is settled", func() bool { return l.count(t, unsettled, agency, original) == 0 })
 	took := time.Since(begun)
 	now := l.processorTime(t)
 	for name, before := range used {
