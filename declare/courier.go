@@ -27,7 +27,8 @@ type courier struct {
 	mu       sync.Mutex
 	running  context.Context // nil before run and after its end
 	backlog  bool            // the queue held more than we could take
-	underWay int
+	underWay int             // on the wire, or about to be
+	written  int             // answered and being written down
 	health   health
 	sending  sync.WaitGroup
 }
@@ -110,6 +111,14 @@ func (c *courier) wake() {
 	}
 }
 
+// queued tells the courier that there is one more in the queue, which is no
+// news while it knows of others: it looks again as soon as it has room.
+func (c *courier) queued() {
+	if !c.sawBacklog() {
+		c.wake()
+	}
+}
+
 // run takes and sends until ctx ends, then waits for what is under way.
 func (c *courier) run(ctx context.Context) {
 	c.setRunning(ctx)
@@ -118,16 +127,9 @@ func (c *courier) run(ctx context.Context) {
 	poll := time.NewTicker(c.g.timing.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		var count int
-		err := safely(c.g.log, "turn", func() (err error) {
-			count, err = c.turn(ctx)
-			return err
-		})
+		err := safely(c.g.log, "turn", func() error { return c.turn(ctx) })
 		if err != nil && ctx.Err() == nil {
 			c.g.failed("queue not read", err, "agency", c.name)
-		}
-		if count > 0 && err == nil && c.sawBacklog() {
-			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -137,19 +139,18 @@ func (c *courier) run(ctx context.Context) {
 	}
 }
 
-// turn starts as many messages as the agency's health and our cap allow and
-// says how many.
-func (c *courier) turn(ctx context.Context) (count int, err error) {
+// turn starts as many messages as the agency's health and our cap allow.
+func (c *courier) turn(ctx context.Context) (err error) {
 	if !c.profile().On {
-		return 0, nil
+		return nil
 	}
 	now := c.g.now()
 	health, room := c.claimRoom(now)
 	if health.state != agencyConnected {
-		return 0, c.probe(ctx, health, now)
+		return c.probe(ctx, health, now)
 	}
 	if room <= 0 {
-		return 0, nil
+		return nil
 	}
 	var messages []taken
 	defer func() { c.useRoom(room, len(messages)) }()
@@ -157,7 +158,7 @@ func (c *courier) turn(ctx context.Context) (count int, err error) {
 	for _, message := range messages {
 		c.start(ctx, message)
 	}
-	return len(messages), err
+	return err
 }
 
 func (c *courier) setRunning(ctx context.Context) {
@@ -230,16 +231,24 @@ func (c *courier) useRoom(claimed, used int) {
 	c.underWay -= claimed - used
 }
 
-// roomLocked tells how many more messages may be put on the wire. After an
-// outage the cap grows 1, 2, 4 … so that an agency just back is not run over.
+// roomLocked tells how many more messages may be put on the wire. Answers
+// waiting to be written down take no place on it, until there are so many that
+// the database must be what is slow.
 func (c *courier) roomLocked(now time.Time) int {
+	most := c.capLocked(now)
+	return min(most, 2*most-c.written) - c.underWay
+}
+
+// capLocked is how many messages may be on the wire. After an outage it grows
+// 1, 2, 4 … so that an agency just back is not run over.
+func (c *courier) capLocked(now time.Time) int {
 	most := c.profile().InFlight
 	if from := c.health.rampFrom; from != nil {
 		if steps := now.Sub(*from) / c.g.timing.RampStep; steps < 16 {
 			most = min(most, 1<<max(steps, 0))
 		}
 	}
-	return most - c.underWay
+	return most
 }
 
 // probe tries one message of a paused agency, in one process only, to find out
@@ -310,22 +319,44 @@ func (c *courier) takeBy(ctx context.Context, name string, until time.Time, argu
 // that run waits for. A stop lets it finish: its deadline is its own.
 func (c *courier) start(ctx context.Context, t taken) {
 	c.sending.Go(func() {
-		defer func() {
-			c.release()
-			if c.sawBacklog() {
-				c.wake()
-			}
-		}()
-		err := safely(c.g.log, "carry", func() error { return c.carry(context.WithoutCancel(ctx), t) })
+		at := &c.underWay // where it counts
+		defer func() { c.leave(at) }()
+		err := safely(c.g.log, "carry", func() error {
+			return c.carry(context.WithoutCancel(ctx), t, func() { at = c.answered() })
+		})
 		if err != nil {
 			c.g.failed("attempt not recorded", err, "agency", c.name, "message", t.id)
 		}
 	})
 }
 
+// answered gives a message's place on the wire to another one and says where
+// the message counts from now on.
+func (c *courier) answered() *int {
+	c.mu.Lock()
+	c.written++
+	c.mu.Unlock()
+	c.leave(&c.underWay)
+	return &c.written
+}
+
+// leave counts a message out and has the next ones taken, several at a time:
+// to read the queue costs hardly more for eight than for one.
+func (c *courier) leave(count *int) {
+	c.mu.Lock()
+	*count--
+	now := c.g.now()
+	enough := c.backlog && 2*c.roomLocked(now) >= c.capLocked(now)
+	c.mu.Unlock()
+	if enough {
+		c.wake()
+	}
+}
+
 // carry sends one message, or asks about it, and has the result recorded. When
-// that fails the lease expires and the message is asked about.
-func (c *courier) carry(ctx context.Context, t taken) error {
+// that fails the lease expires and the message is asked about. It calls
+// answered when the exchange is over.
+func (c *courier) carry(ctx context.Context, t taken, answered func()) error {
 	if err := point("carry.begun"); err != nil {
 		return err
 	}
@@ -338,6 +369,7 @@ func (c *courier) carry(ctx context.Context, t taken) error {
 	if err := point("outcome.judged"); err != nil {
 		return err
 	}
+	answered()
 	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
 		return err
 	}

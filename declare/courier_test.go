@@ -515,8 +515,8 @@ func TestTurnTakesNothing(t *testing.T) {
 			t.Parallel()
 			c := newTestCourier(&authority{})
 			change(c)
-			if count, err := c.turn(t.Context()); count != 0 || err != nil {
-				t.Errorf("%d taken, %v", count, err)
+			if err := c.turn(t.Context()); err != nil {
+				t.Error(err)
 			}
 		})
 	}

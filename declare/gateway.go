@@ -87,32 +87,18 @@ func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, e
 	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
 		return receipt, err
 	}
-	if err := point("submit.asked"); err != nil {
-		return Receipt{}, err
-	}
 	subject, faults, err := g.sound(submission.Body)
 	if err != nil {
 		return Receipt{}, err
 	}
-	concerned, drafts, more, err := g.drafts(subject)
+	drafts, more, err := g.drafts(subject)
 	if err != nil {
 		return Receipt{}, err
 	}
 	if faults = append(faults, more...); len(Refusals(faults)) > 0 {
 		return Receipt{}, &Refusal{faults}
 	}
-	if err := point("submit.drafted"); err != nil {
-		return Receipt{}, err
-	}
-	receipt, err := g.writtenDown(ctx, submission, digest, subject, drafts)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if err := point("submit.written"); err != nil {
-		return Receipt{}, err
-	}
-	g.hint(concerned)
-	return receipt, nil
+	return g.writtenDown(ctx, submission, digest, subject, drafts)
 }
 
 // Validate does what Submit does, up to the point where something would be
@@ -122,7 +108,7 @@ func (g *Gateway) Validate(_ context.Context, body []byte) (Examination, error) 
 	if err != nil {
 		return Examination{}, err
 	}
-	_, drafts, more, err := g.drafts(subject)
+	drafts, more, err := g.drafts(subject)
 	if err != nil {
 		return Examination{}, err
 	}

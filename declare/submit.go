@@ -59,7 +59,7 @@ func (g *Gateway) known(ctx context.Context, submission Submission, digest [sha2
 	case err != nil:
 		return Receipt{}, err
 	case stored == nil:
-		return Receipt{}, nil
+		return Receipt{}, point("submit.asked")
 	case !bytes.Equal(earlier, digest[:]):
 		return Receipt{}, ErrKeyReused
 	}
@@ -126,22 +126,24 @@ func (g *Gateway) kindNames() string {
 
 // drafts asks every agency that takes the subject for its message. All faults
 // of all agencies come together.
-func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepared, faults []Fault, err error) {
+func (g *Gateway) drafts(subject Subject) (drafts []prepared, faults []Fault, err error) {
 	if subject.Tree == nil {
-		return nil, nil, nil, nil
+		return nil, nil, nil
 	}
+	concerned := false
 	for _, agency := range g.asked(subject.AcceptedAt) {
 		takes, err := agency.Takes(subject.Kind, subject.Tree)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		if !takes {
 			continue
 		}
+		concerned = true
 		subject.MessageID = g.ids.New("msg")
 		draft, found, err := agency.Draft(subject)
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, err
 		}
 		faults = append(faults, found...)
 		profile := agency.Profile()
@@ -149,14 +151,13 @@ func (g *Gateway) drafts(subject Subject) (concerned []*courier, drafts []prepar
 			drafts = append(drafts, prepared{
 				Draft: draft, agency: profile.Name, version: profile.Version, folder: profile.Digest, messageID: subject.MessageID})
 		}
-		concerned = append(concerned, g.courier(profile.Name))
 	}
-	if len(concerned) == 0 {
+	if !concerned {
 		faults = append(faults, Fault{Code: "agency.none", Pointer: "", Text: Text{
 			"No agency connected here takes this declaration: check its type, mode of transport and countries.",
 			"没有已接入的机构受理此申报：请核对申报类型、运输方式和国别。"}})
 	}
-	return concerned, drafts, faults, nil
+	return drafts, faults, nil
 }
 
 // writtenDown puts the declaration, its filings, messages, references and
@@ -172,6 +173,9 @@ func (g *Gateway) writtenDown(ctx context.Context, submission Submission, digest
 	if e.stored, err = json.Marshal(e.receipt.Status); err != nil {
 		return Receipt{}, err
 	}
+	if err := point("submit.drafted"); err != nil {
+		return Receipt{}, err
+	}
 	waiting, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	err = g.intake.do(waiting, e)
@@ -179,7 +183,7 @@ func (g *Gateway) writtenDown(ctx context.Context, submission Submission, digest
 		// Another submission under this key won the race: answer like it.
 		return g.known(ctx, submission, digest)
 	}
-	return e.receipt, err
+	return e.receipt, errors.Join(err, point("submit.written"))
 }
 
 // firstStatus is what a declaration looks like at the moment of acceptance.
@@ -196,10 +200,4 @@ func firstStatus(subject Subject, drafts []prepared) Status {
 	}
 	status.Status, status.WaitingFor = overall(status.Filings, subject.AcceptedAt)
 	return status
-}
-
-func (g *Gateway) hint(couriers []*courier) {
-	for _, courier := range couriers {
-		courier.wake()
-	}
 }

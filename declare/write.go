@@ -54,10 +54,11 @@ func (g *Gateway) writeLeased(ctx context.Context, entries []*acceptance) error 
 	err := safely(g.log, "intake", func() error { return g.write(ctx, entries, now) })
 	for _, e := range entries {
 		for _, draft := range e.drafts {
+			courier := g.courier(draft.agency)
 			if draft.leaseUntil == nil {
+				courier.queued()
 				continue
 			}
-			courier := g.courier(draft.agency)
 			digest := draft.Body.Digest()
 			message := taken{
 				declarationKey: declarationKey{e.submission.Tenant, e.subject.DeclarationID},

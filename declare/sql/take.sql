@@ -5,10 +5,8 @@
 -- tenant's. The same write records "sending, attempt n". Nothing is taken
 -- while the agency is paused, whichever process found that out.
 WITH RECURSIVE waiting AS (
-    (SELECT tenant_id FROM message
-      WHERE agency = $1 AND delivery IN ('queued', 'unsure')
-        AND EXISTS (SELECT FROM agency_state s WHERE s.agency = $1 AND s.state = 'connected')
-      ORDER BY tenant_id LIMIT 1)
+    SELECT '' AS tenant_id -- before all; a search with no bound reads the whole queue while there are no statistics
+     WHERE EXISTS (SELECT FROM agency_state s WHERE s.agency = $1 AND s.state = 'connected')
     UNION ALL
     SELECT (SELECT m.tenant_id FROM message m
              WHERE m.agency = $1 AND m.delivery IN ('queued', 'unsure') AND m.tenant_id > w.tenant_id
