@@ -7,12 +7,20 @@
 -- +goose Up
 
 -- +goose StatementBegin
+-- Roles belong to the server, not to the database: another ledger on it may be
+-- making this one at the same moment.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'singlewindow_app') THEN
-        CREATE ROLE singlewindow_app NOLOGIN;
+        BEGIN
+            CREATE ROLE singlewindow_app NOLOGIN;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        END;
     END IF;
-    EXECUTE format('GRANT singlewindow_app TO %I', current_user);
+    BEGIN
+        EXECUTE format('GRANT singlewindow_app TO %I', current_user);
+    EXCEPTION WHEN unique_violation THEN
+    END;
 END
 $$;
 -- +goose StatementEnd
