@@ -1,10 +1,14 @@
-.PHONY: run test build check lint vuln bench setup
+.PHONY: run test teeth build check lint vuln bench setup
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
 
 test: setup
 	go test -race -shuffle=on -timeout 15m ./...
+
+# Builds broken on purpose: every one must be caught.
+teeth: setup
+	@.ci/teeth/run
 
 build: setup
 	@mkdir -p bin
