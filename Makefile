@@ -1,4 +1,4 @@
-.PHONY: run test chaos build check lint vuln bench setup
+.PHONY: run test chaos teeth build check lint vuln bench setup
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
@@ -9,6 +9,10 @@ test: setup
 # The long forms of the tests; ONLY is a pattern of their names.
 chaos: setup
 	@.ci/chaos/run $(ONLY)
+
+# Builds broken on purpose: every one must be caught.
+teeth: setup
+	@.ci/teeth/run
 
 build: setup
 	@mkdir -p bin

@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// leastTeeth is how many builds broken on purpose there must be.
+const leastTeeth = 20
+
+// TestTeethFit is the short form of make teeth: each patch of .ci/teeth still
+// applies, is in the list, and the tests that must see it are there.
+func TestTeethFit(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("..")
+	must(t, err)
+	list, err := os.ReadFile(filepath.Join(root, ".ci/teeth/teeth"))
+	must(t, err)
+	patches, err := filepath.Glob(filepath.Join(root, ".ci/teeth/*.patch"))
+	must(t, err)
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(list)) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := strings.Split(line, "|")
+		if len(fields) != 4 {
+			t.Fatalf("%d fields, not 4: %s", len(fields), line)
+		}
+		for i := range fields {
+			if fields[i] = strings.TrimSpace(fields[i]); fields[i] == "" {
+				t.Errorf("an empty field: %s", line)
+			}
+		}
+		tooth, at := fields[0], filepath.Join(root, fields[1])
+		listed[tooth] = true
+		check := exec.CommandContext(t.Context(), "git", "apply", "--check", filepath.Join(root, ".ci/teeth", tooth+".patch"))
+		check.Dir = root
+		// Where the tree is a copy within some other repository, git would skip everything.
+		check.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(root))
+		if said, err := check.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", tooth, err, said)
+		}
+		for test := range strings.SplitSeq(fields[2], ",") {
+			if !hasTest(t, at, test) {
+				t.Errorf("%s: %s has no %s", tooth, fields[1], test)
+			}
+		}
+	}
+	for _, patch := range patches {
+		if tooth := strings.TrimSuffix(filepath.Base(patch), ".patch"); !listed[tooth] {
+			t.Errorf("%s is not listed", tooth)
+		}
+	}
+	if len(listed) < leastTeeth {
+		t.Errorf("only %d teeth", len(listed))
+	}
+}
+
+func hasTest(t *testing.T, folder, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	must(t, err)
+	is := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(name) + `\(t \*testing\.T\)`)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		must(t, err)
+		if is.Match(content) {
+			return true
+		}
+	}
+	return false
+}
