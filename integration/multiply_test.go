@@ -17,8 +17,7 @@ var multiplication string
 // thousand takes minutes. It files one at an agency that is away and copies
 // its rows, as the owner of the tables: every copy has ids, a reference, a
 // message and a digest of its own and waits for that agency alone. It
-// gives the first
-// one's message.
+// gives the first one's message.
 func (l *line) multiply(t *testing.T, tenant string, from sample, word, agency string, copies int) (message string) {
 	t.Helper()
 	original := l.file(t, tenant, from, "HEAP-0000000."+word)
