@@ -72,24 +72,76 @@ func TestChaosSickAgency(t *testing.T) {
 // asks nothing of how fast the others are, because other tests run beside it.
 func TestSickAgency(t *testing.T) {
 	t.Parallel()
-	for _, what := range []illness{{"flapping", "flap 2s", ""}, {"probe hanging", "error", "hang"}} {
-		t.Run(what.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLine(t, lineOptions{gateways: 2, folders: copyFolders(t, map[string]string{
-				"idempotent: true": "idempotent: false", `deadline: \d+s`: "deadline: 1s",
-				`breaker: .*`: "breaker: {window: 2s, ratio: 0.5, minimum: 4, slow: 500ms, probe: 500ms}",
-			})})
-			c, wait := l.load(t, 15, 8, 1_000_000, []string{"default"})
-			found := l.sickroom(t, 0, 5*time.Second).befalls(t, what)
-			c.enough()
-			wait()
-			l.awaitQuiet(t)
-			l.judge(t, c.promised(t))
-			found.tell(t, what.name+", short form")
-			// So few messages are dear: those that open both processes' breakers
-			// (four each, and two on their way) are asked about twice and sent again.
-			found.hold(t, 3*2*(4+2)*found.pauses)
-		})
+	l := newLine(t, lineOptions{gateways: 2, mute: true, folders: copyFolders(t, map[string]string{
+		"idempotent: true": "idempotent: false", `deadline: \d+s`: "deadline: 1s",
+		`breaker: .*`: "breaker: {window: 2s, ratio: 0.5, minimum: 4, slow: 500ms, probe: 500ms}",
+	})})
+	c, wait := l.load(t, 15, 8, 1_000_000, []string{"default"})
+	for _, what := range []illness{{"flapping", "flap 1500ms", ""}, {"probe hanging", "error", "hang"}} {
+		found := l.sickroom(t, 0, 3*time.Second).befalls(t, what)
+		found.tell(t, what.name+", short form")
+		// So few messages are dear: those that open both processes' breakers
+		// (four each, and two on their way) are asked about twice and sent again.
+		found.hold(t, 3*2*(4+2)*found.pauses)
+	}
+	c.enough()
+	wait()
+	eventually(t, time.Minute, "everything is delivered", func() bool { return l.count(t, unsent) == 0 })
+	l.closeOffices(t)
+	l.mustAgree(t, c.receipts(t))
+}
+
+// TestLapseIsTold kills the only gateway while a message is on its way to an
+// agency that hangs: the trader is told that it is unsure, and then what came
+// of it.
+func TestLapseIsTold(t *testing.T) {
+	t.Parallel()
+	agency, from := busiest(t)
+	l := newLine(t, lineOptions{connect: []string{agency}, mute: true, folders: copyFolders(t, map[string]string{`deadline: \d+s`: "deadline: 1s"})})
+	l.offices[agency].ail(t, "hang")
+	filed := l.file(t, acme, from, "LAPSE-1")
+	eventually(t, 10*time.Second, "the message is on its way", func() bool { return len(l.offices[agency].calls(t)) > 0 })
+	l.gateway.kill(t)
+	l.startGateway(t)
+	const told = `SELECT count(*) FROM event WHERE declaration_id = $1 AND type = 'message.unsure' AND agency = $2 AND data ->> 'reason' = $3`
+	eventually(t, 30*time.Second, "the trader is told", func() bool { return l.count(t, told, filed.ID, agency, declare.ReasonLeaseExpired) == 1 })
+	if status := l.status(t, acme, filed.ID); status.Status != declare.OverallProcessing || status.WaitingFor.Who != declare.WhoAgency {
+		t.Errorf("%+v", status)
+	}
+	l.offices[agency].ail(t, "")
+	eventually(t, 30*time.Second, "the message is delivered", func() bool {
+		return filingAt(t, l.status(t, acme, filed.ID), agency).Delivery == declare.DeliveryDelivered
+	})
+	if effects := l.offices[agency].effects(t); len(effects) != 1 {
+		t.Errorf("%d effects", len(effects))
+	}
+}
+
+// TestNothingIsTakenWhilePaused: whichever process paused the agency, no other
+// takes a message before it knows.
+func TestNothingIsTakenWhilePaused(t *testing.T) {
+	t.Parallel()
+	ledger, url := newLedger(t)
+	take, err := declare.Statements.ReadFile("sql/take.sql")
+	must(t, err)
+	execute(t, url, `SET session_replication_role = replica;
+		INSERT INTO agency_state (agency, since) VALUES ('port', now());
+		INSERT INTO message (tenant_id, id, declaration_id, agency, purpose, schema_digest, digest, created_at, next_at, since, delivery)
+		VALUES ('acme', 'msg_00000000000000000000000001', 'dec_00000000000000000000000001', 'port', 'original', '', decode(repeat('00', 32), 'hex'), now(), now(), now(), 'queued');
+		INSERT INTO message_body (tenant_id, message_id, created_at, body) SELECT tenant_id, id, created_at, '\x00' FROM message`)
+	for state, want := range map[string]int64{"paused": 0, "denied": 0, "connected": 1} {
+		execute(t, url, "UPDATE agency_state SET state = '"+state+"'")
+		must(t, ledger.Within(t.Context(), declare.AgencyScope("port"), func(tx pgx.Tx) error {
+			nested, err := tx.Begin(t.Context()) // undone, so that the order does not matter
+			if err != nil {
+				return err
+			}
+			tag, err := nested.Exec(t.Context(), string(take), "port", 10, time.Now().Add(time.Minute), time.Now().Add(time.Hour))
+			if err == nil && tag.RowsAffected() != want {
+				t.Errorf("%s: %d taken", state, tag.RowsAffected())
+			}
+			return errors.Join(err, nested.Rollback(t.Context()))
+		}))
 	}
 }
 
