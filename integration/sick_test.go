@@ -61,7 +61,7 @@ func TestChaosSickAgency(t *testing.T) {
 			l.judge(t, c.promised(t))
 			found.tell(t, what.name)
 			found.hold(t, 0)
-			if found.ratio() > 1.25 {
+			if found.ratio() > 125 {
 				t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
 			}
 		})
@@ -128,7 +128,7 @@ func TestNothingIsTakenWhilePaused(t *testing.T) {
 		INSERT INTO agency_state (agency, since) VALUES ('port', now());
 		INSERT INTO message (tenant_id, id, declaration_id, agency, purpose, schema_digest, digest, created_at, next_at, since, delivery)
 		VALUES ('acme', 'msg_00000000000000000000000001', 'dec_00000000000000000000000001', 'port', 'original', '', decode(repeat('00', 32), 'hex'), now(), now(), now(), 'queued');
-		INSERT INTO message_body (tenant_id, message_id, created_at, body) SELECT tenant_id, id, created_at, '\x00' FROM message`)
+		INSERT INTO message_body (tenant_id, message_id, created_at, agency, body) SELECT tenant_id, id, created_at, agency, '\x00' FROM message`)
 	for state, want := range map[string]int64{"paused": 0, "denied": 0, "connected": 1} {
 		execute(t, url, "UPDATE agency_state SET state = '"+state+"'")
 		must(t, ledger.Within(t.Context(), declare.AgencyScope("port"), func(tx pgx.Tx) error {
@@ -312,13 +312,13 @@ func (s *sickroom) firstSuccess(t *testing.T, well time.Time) time.Duration {
 // of what was accepted between two moments.
 func (s *sickroom) others(t *testing.T, from, to time.Time) time.Duration {
 	t.Helper()
-	type took struct{ Seconds float64 }
-	all := rows[took](t, s.line, `SELECT extract(epoch FROM coalesce(settled_at, now()) - created_at)::float8 FROM message
+	type took struct{ Microseconds int64 }
+	all := rows[took](t, s.line, `SELECT (extract(epoch FROM coalesce(settled_at, now()) - created_at) * 1000000)::bigint FROM message
 		WHERE agency <> $1 AND created_at >= $2 AND created_at < $3 ORDER BY 1`, s.agency, from, to)
 	if len(all) == 0 {
 		return 0
 	}
-	return time.Duration(all[len(all)*99/100].Seconds * float64(time.Second)).Round(100 * time.Microsecond)
+	return (time.Duration(all[len(all)*99/100].Microseconds) * time.Microsecond).Round(100 * time.Microsecond)
 }
 
 // grace is how long another process may act on what the database said before:
@@ -372,7 +372,6 @@ func (s *sickroom) tellsTheTrader(t *testing.T) error {
 	type waiting struct{ Declaration, Tenant string }
 	var view declare.Status
 	var next time.Time
-	err := fmt.Errorf("nothing was asked")
 	eventually(t, 30*time.Second, "a declaration waits for a paused agency", func() bool {
 		health := s.health(t, s.agency)
 		found := rows[waiting](t, s.line, `SELECT declaration_id, tenant_id FROM message WHERE agency = $1 AND delivery = 'queued' ORDER BY created_at DESC, id DESC LIMIT 1`, s.agency)
@@ -386,27 +385,31 @@ func (s *sickroom) tellsTheTrader(t *testing.T) error {
 	filing := filingAt(t, view, s.agency)
 	switch {
 	case filing.Queue == nil || filing.Queue.ExpectedAt == nil || filing.Queue.Position < 1:
-		err = fmt.Errorf("no place in the queue: %+v", filing)
+		return fmt.Errorf("no place in the queue: %+v", filing)
 	case filing.Queue.ExpectedAt.Before(next.Truncate(time.Millisecond)):
-		err = fmt.Errorf("expected at %s, before the next probe at %s", filing.Queue.ExpectedAt, next)
+		return fmt.Errorf("expected at %s, before the next probe at %s", filing.Queue.ExpectedAt, next)
 	case filing.Reason == "" || filing.Reason == declare.ReasonBreakerOpen:
-		err = fmt.Errorf("the reason given is %q", filing.Reason)
-	default:
-		err = nil
+		return fmt.Errorf("the reason given is %q", filing.Reason)
 	}
-	return err
+	return nil
 }
 
-func (f findings) ratio() float64 { return float64(f.during) / float64(max(f.before, 1)) }
+// ratio is the others' p99 in per cent of the undisturbed one.
+func (f findings) ratio() int { return int(f.during * 100 / max(f.before, 1)) }
+
+// perMessage is the calls per message, in per cent.
+func (f findings) perMessage() int { return f.calls * 100 / max(f.messages, 1) }
+
+func percent(n int) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
 // tell prints the numbers.
 func (f findings) tell(t *testing.T, name string) {
 	t.Helper()
 	what := "one agency " + name + ", "
 	if f.before > 0 {
-		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%.2f (%v, %v)", f.ratio(), f.during, f.before), "1.25")
+		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%s (%v, %v)", percent(f.ratio()), f.during, f.before), "1.25")
 	}
-	number(t, what+"calls per message but for probes", fmt.Sprintf("%.3f (%d for %d)", float64(f.calls)/float64(max(f.messages, 1)), f.calls, f.messages), "1.1")
+	number(t, what+"calls per message but for probes", fmt.Sprintf("%s (%d for %d)", percent(f.perMessage()), f.calls, f.messages), "1.1")
 	number(t, what+"probes in its pauses", fmt.Sprintf("%d in %d", f.probes, f.pauses), f.most)
 	number(t, what+"first success after its return", f.back.Round(10*time.Millisecond), "30s")
 	number(t, what+"attempts burnt while open", f.burnt, 0)
@@ -419,7 +422,7 @@ func (f findings) hold(t *testing.T, spare int) {
 	if f.pauses == 0 {
 		t.Error("the agency was never paused")
 	}
-	if f.messages == 0 || float64(f.calls) > 1.1*float64(f.messages)+float64(spare) {
+	if f.messages == 0 || 10*f.calls > 11*f.messages+10*spare {
 		t.Errorf("%d calls for %d messages", f.calls, f.messages)
 	}
 	if f.probes > f.most {
