@@ -400,6 +400,30 @@ func TestBreakerOfARelapse(t *testing.T) {
 	}
 }
 
+// TestBreakerOfThePast: exchanges that began before the agency was found to be
+// back and fail after it say nothing about it now.
+func TestBreakerOfThePast(t *testing.T) {
+	arrived, leave := make(chan struct{}), make(chan struct{})
+	agency := load(t, adapters.Deployment{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-leave
+		w.WriteHeader(http.StatusInternalServerError)
+	}))})
+	dispatch := message(t, agency, "T-1")
+	outcomes := make(chan declare.Outcome, 4)
+	for range 4 { // the folder's minimum
+		go func() { outcomes <- agency.Send(context.Background(), dispatch) }()
+		<-arrived
+	}
+	agency.Resume()
+	close(leave)
+	for range 4 {
+		if got := <-outcomes; got.Tripped || got.Reason != declare.ReasonServerError {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
 // TestBreakerOfInquiries: a question that fails is an exchange that failed, one
 // that is answered says nothing of whether messages are taken, and an open
 // breaker lets neither out, except as a probe.

@@ -48,24 +48,27 @@ type sickroom struct {
 // two gateways, with an undisturbed stretch before and after each.
 func TestChaosSickAgency(t *testing.T) {
 	onlyInChaos(t)
-	const rate = 50
 	for _, what := range illnesses {
-		t.Run(what.name, func(t *testing.T) {
-			l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), gateways: 2})
-			c, wait := l.load(t, rate, 64, 1_000_000, []string{"default"})
-			room := l.sickroom(t, 20*time.Second, 40*time.Second)
-			found := room.befalls(t, what)
-			c.enough()
-			wait()
-			l.awaitQuiet(t)
-			l.judge(t, c.promised(t))
-			found.tell(t, what.name)
-			found.hold(t, 0)
-			if found.ratio() > 125 {
-				t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
-			}
-		})
+		t.Run(what.name, func(t *testing.T) { suffers(t, what, 20*time.Second, 40*time.Second) })
 	}
+}
+
+// suffers is one illness in an installation of its own.
+func suffers(t *testing.T, what illness, calm, ill time.Duration) {
+	t.Helper()
+	const rate = 50
+	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), gateways: 2})
+	c, wait := l.load(t, rate, 64, 1_000_000, []string{"default"})
+	found := l.sickroom(t, calm, ill).befalls(t, what)
+	c.enough()
+	wait()
+	l.awaitQuiet(t)
+	found.tell(t, what.name)
+	found.hold(t, 0)
+	if found.ratio() > 125 {
+		t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
+	}
+	l.judge(t, c.promised(t))
 }
 
 // TestSickAgency is the short form, with every time of the agencies scaled; it
