@@ -63,7 +63,7 @@ func suffers(t *testing.T, what illness, calm, ill time.Duration) {
 	c.enough()
 	wait()
 	l.awaitQuiet(t)
-	found.tell(t, fmt.Sprintf("%s at %d declarations/s", what.name, rate))
+	found.tell(t, fmt.Sprintf("%s at %d declarations/s", what.name, rate), 0)
 	found.hold(t, 0)
 	if found.ratio() > 125 {
 		t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
@@ -82,10 +82,11 @@ func TestSickAgency(t *testing.T) {
 	c, wait := l.load(t, 15, 8, 1_000_000, []string{"default"})
 	for _, what := range []illness{{"flapping", "flap 1500ms", ""}, {"probe hanging", "error", "hang"}} {
 		found := l.sickroom(t, 0, 3*time.Second).befalls(t, what)
-		found.tell(t, what.name+", short form")
 		// So few messages are dear: those that open both processes' breakers
 		// (four each, and two on their way) are asked about twice and sent again.
-		found.hold(t, 3*2*(4+2)*found.pauses)
+		spare := 3 * 2 * (4 + 2) * found.pauses
+		found.tell(t, what.name+", short form", spare)
+		found.hold(t, spare)
 	}
 	c.enough()
 	wait()
@@ -406,13 +407,13 @@ func (f findings) perMessage() int { return f.calls * 100 / max(f.messages, 1) }
 func percent(n int) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
 // tell prints the numbers.
-func (f findings) tell(t *testing.T, name string) {
+func (f findings) tell(t *testing.T, name string, spare int) {
 	t.Helper()
 	what := "one agency " + name + ", "
 	if f.before > 0 {
 		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%s (%v, %v)", percent(f.ratio()), f.during, f.before), "1.25")
 	}
-	number(t, what+"calls per message but for probes", fmt.Sprintf("%s (%d for %d)", percent(f.perMessage()), f.calls, f.messages), "1.1")
+	number(t, what+"calls per message but for probes", fmt.Sprintf("%s (%d for %d)", percent(f.perMessage()), f.calls, f.messages), fmt.Sprintf("1.1, and %d calls to spare", spare))
 	number(t, what+"probes in its pauses", fmt.Sprintf("%d in %d", f.probes, f.pauses), f.most)
 	number(t, what+"first success after its return", f.back.Round(10*time.Millisecond), "30s")
 	number(t, what+"attempts burnt while open", f.burnt, 0)
