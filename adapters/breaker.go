@@ -19,6 +19,10 @@ const windowParts = 10
 // taken for well is not: it has yet to prove itself.
 const relapse = 3
 
+// proof is how many times as many good exchanges as are enough to judge it
+// prove such an agency: one that flaps must not earn trust in each good spell.
+const proof = 50
+
 // A breaker counts how exchanges with one agency end and opens when too many
 // end badly. It never closes by itself: the gateway knows from the database
 // when the agency is back, and has a new one made then.
@@ -36,9 +40,9 @@ var (
 )
 
 // newBreaker makes the breaker of an agency, which is watched more closely
-// when it comes back from an outage, until as many exchanges ended well as
-// would be enough to judge it. As many failures in a row as that open the
-// breaker however well the window began.
+// when it comes back from an outage, until it has proved itself. As many
+// failures in a row as are enough to judge it open the breaker however well
+// the window began.
 func newBreaker(name string, entry breakerEntry, back bool) *breaker {
 	b := &breaker{slow: entry.Slow}
 	b.counter = gobreaker.NewCircuitBreaker[declare.Outcome](gobreaker.Settings{
@@ -48,7 +52,7 @@ func newBreaker(name string, entry breakerEntry, back bool) *breaker {
 		Timeout:      math.MaxInt64,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			ended := counts.TotalSuccesses + counts.TotalFailures
-			if counts.ConsecutiveFailures >= entry.Minimum || back && counts.ConsecutiveFailures >= relapse && b.good.Load() < entry.Minimum {
+			if counts.ConsecutiveFailures >= entry.Minimum || back && counts.ConsecutiveFailures >= relapse && b.good.Load() < proof*entry.Minimum {
 				return true
 			}
 			return ended >= entry.Minimum && decimal.NewFromInt(int64(counts.TotalFailures)).GreaterThanOrEqual(entry.Ratio.Mul(decimal.NewFromInt(int64(ended))))

@@ -82,7 +82,11 @@ func (a *Agency) guarded(ctx context.Context, dispatch declare.Dispatch, speak f
 	if dispatch.Probe {
 		return speak(ctx, dispatch).outcome
 	}
-	return a.breaker.Load().guard(func() exchange { return speak(ctx, dispatch) })
+	breaker := a.breaker.Load()
+	outcome := breaker.guard(func() exchange { return speak(ctx, dispatch) })
+	// What ends badly after the agency was found to be back began before.
+	outcome.Tripped = outcome.Tripped && breaker == a.breaker.Load()
+	return outcome
 }
 
 // Resume implements [declare.Agency].

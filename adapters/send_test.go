@@ -113,18 +113,21 @@ func TestAnswers(t *testing.T) {
 		status  int
 		after   time.Duration
 	}{
-		"understood":        {answer(200, notice(messageID)), declare.VerdictAccepted, declare.ReasonAnswered, 200, 0},
-		"another message":   {answer(200, notice("msg_other")), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
-		"empty":             {answer(200, ""), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
-		"unknown word":      {answer(200, strings.Replace(notice(messageID), "TAKEN", "HM", 1)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
-		"status not listed": {answer(201, notice(messageID)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 201, 0},
-		"server error":      {answer(500, notice(messageID)), declare.VerdictUnsure, declare.ReasonServerError, 500, 0},
-		"redirect":          {answer(307, "", "Location", "/elsewhere"), declare.VerdictUnsure, declare.ReasonNotUnderstood, 307, 0},
-		"too large":         {answer(200, notice(messageID)+strings.Repeat(" ", 1<<20)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
-		"busy until a date": {answer(429, "", "Date", date, "Retry-After", "Mon, 02 Mar 2026 02:04:04 GMT"), declare.VerdictUnreachable, declare.ReasonBusy, 429, time.Minute},
-		"busy for a day":    {answer(429, "", "Retry-After", "86400"), declare.VerdictUnreachable, declare.ReasonBusy, 429, time.Hour},
-		"busy, nonsense":    {answer(503, "", "Retry-After", "-5"), declare.VerdictUnreachable, declare.ReasonBusy, 503, 0},
-		"hangs":             {func(_ http.ResponseWriter, r *http.Request) { wait(r) }, declare.VerdictUnsure, declare.ReasonTimeout, 0, 0},
+		"understood":          {answer(200, notice(messageID)), declare.VerdictAccepted, declare.ReasonAnswered, 200, 0},
+		"another message":     {answer(200, notice("msg_other")), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
+		"empty":               {answer(200, ""), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
+		"unknown word":        {answer(200, strings.Replace(notice(messageID), "TAKEN", "HM", 1)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
+		"status not listed":   {answer(201, notice(messageID)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 201, 0},
+		"server error":        {answer(500, notice(messageID)), declare.VerdictUnsure, declare.ReasonServerError, 500, 0},
+		"redirect":            {answer(307, "", "Location", "/elsewhere"), declare.VerdictUnsure, declare.ReasonNotUnderstood, 307, 0},
+		"too large":           {answer(200, notice(messageID)+strings.Repeat(" ", 1<<20)), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200, 0},
+		"busy until a date":   {answer(429, "", "Date", date, "Retry-After", "Mon, 02 Mar 2026 02:04:04 GMT"), declare.VerdictUnreachable, declare.ReasonBusy, 429, time.Minute},
+		"busy for a day":      {answer(429, "", "Retry-After", "86400"), declare.VerdictUnreachable, declare.ReasonBusy, 429, time.Hour},
+		"error, with a wish":  {answer(502, "", "Retry-After", "7"), declare.VerdictUnsure, declare.ReasonServerError, 502, 7 * time.Second},
+		"busy until too late": {answer(503, "", "Date", date, "Retry-After", "Tue, 03 Mar 2026 02:04:04 GMT"), declare.VerdictUnreachable, declare.ReasonBusy, 503, time.Hour},
+		"busy until the past": {answer(503, "", "Date", date, "Retry-After", "Sun, 01 Mar 2026 02:04:04 GMT"), declare.VerdictUnreachable, declare.ReasonBusy, 503, 0},
+		"busy, nonsense":      {answer(503, "", "Retry-After", "-5"), declare.VerdictUnreachable, declare.ReasonBusy, 503, 0},
+		"hangs":               {func(_ http.ResponseWriter, r *http.Request) { wait(r) }, declare.VerdictUnsure, declare.ReasonTimeout, 0, 0},
 		"hangs half way": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "<Parcel")
 			if err := http.NewResponseController(w).Flush(); err != nil {
@@ -360,4 +363,103 @@ func TestInquire(t *testing.T) {
 	expect(t, away.Inquire(context.Background(), dispatch), declare.VerdictUnreachable, declare.ReasonConnection, 0)
 	rubbish := load(t, adapters.Deployment{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hm") }))})
 	expect(t, rubbish.Inquire(context.Background(), dispatch), declare.VerdictUnsure, declare.ReasonNotUnderstood, 200)
+}
+
+// TestBreakerOfARun: as many failures in a row as are enough to judge by open
+// the breaker, however much went well before them.
+func TestBreakerOfARun(t *testing.T) {
+	var ill atomic.Bool
+	agency := sometimes(t, &ill)
+	for range 20 {
+		expect(t, send(t, agency, "T-1"), declare.VerdictAccepted, declare.ReasonAnswered, 200)
+	}
+	ill.Store(true)
+	for failures := 1; failures <= 4; failures++ { // the folder's minimum
+		if tripped := send(t, agency, "T-1").Tripped; tripped != (failures == 4) {
+			t.Errorf("failure %d: tripped %t", failures, tripped)
+		}
+	}
+}
+
+// TestBreakerOfARelapse: an agency that is just back has yet to prove itself;
+// one that did is judged like any other.
+func TestBreakerOfARelapse(t *testing.T) {
+	for proven, enough := range map[int]int{0: 3, 199: 3, 200: 4} { // 50 times the folder's minimum
+		var ill atomic.Bool
+		agency := sometimes(t, &ill)
+		agency.Resume()
+		for range proven {
+			expect(t, send(t, agency, "T-1"), declare.VerdictAccepted, declare.ReasonAnswered, 200)
+		}
+		ill.Store(true)
+		for failures := 1; failures <= enough; failures++ {
+			if tripped := send(t, agency, "T-1").Tripped; tripped != (failures == enough) {
+				t.Errorf("after %d good ones, failure %d: tripped %t", proven, failures, tripped)
+			}
+		}
+	}
+}
+
+// TestBreakerOfThePast: exchanges that began before the agency was found to be
+// back and fail after it say nothing about it now.
+func TestBreakerOfThePast(t *testing.T) {
+	arrived, leave := make(chan struct{}), make(chan struct{})
+	agency := load(t, adapters.Deployment{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-leave
+		w.WriteHeader(http.StatusInternalServerError)
+	}))})
+	dispatch := message(t, agency, "T-1")
+	outcomes := make(chan declare.Outcome, 4)
+	for range 4 { // the folder's minimum
+		go func() { outcomes <- agency.Send(context.Background(), dispatch) }()
+		<-arrived
+	}
+	agency.Resume()
+	close(leave)
+	for range 4 {
+		if got := <-outcomes; got.Tripped || got.Reason != declare.ReasonServerError {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
+// TestBreakerOfInquiries: a question that fails is an exchange that failed, one
+// that is answered says nothing of whether messages are taken, and an open
+// breaker lets neither out, except as a probe.
+func TestBreakerOfInquiries(t *testing.T) {
+	var ill atomic.Bool
+	agency := sometimes(t, &ill)
+	dispatch := message(t, agency, "T-1")
+	ill.Store(true)
+	for failures := 1; failures <= 4; failures++ {
+		ill.Store(false)
+		expect(t, agency.Inquire(context.Background(), dispatch), declare.VerdictUnreachable, declare.ReasonUnknownToAgency, 404)
+		ill.Store(true)
+		outcome := agency.Inquire(context.Background(), dispatch)
+		expect(t, outcome, declare.VerdictUnsure, declare.ReasonServerError, 500)
+		if outcome.Tripped != (failures == 4) {
+			t.Errorf("failure %d: tripped %t", failures, outcome.Tripped)
+		}
+	}
+	ill.Store(false)
+	expect(t, agency.Inquire(context.Background(), dispatch), declare.VerdictUnreachable, declare.ReasonBreakerOpen, 0)
+	dispatch.Probe = true
+	expect(t, agency.Inquire(context.Background(), dispatch), declare.VerdictUnreachable, declare.ReasonUnknownToAgency, 404)
+}
+
+// sometimes is an agency that is ill when told so, and else takes messages and
+// knows none.
+func sometimes(t *testing.T, ill *atomic.Bool) *adapters.Agency {
+	t.Helper()
+	return load(t, adapters.Deployment{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case ill.Load():
+			http.Error(w, "out of order", http.StatusInternalServerError)
+		case r.Method == http.MethodGet:
+			http.NotFound(w, r)
+		default:
+			fmt.Fprintf(w, "<ParcelNotice><DeliveryId>%s</DeliveryId><IssuedAt>20260302100304</IssuedAt><Status>TAKEN</Status></ParcelNotice>", messageID)
+		}
+	}))})
 }

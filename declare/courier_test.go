@@ -267,6 +267,59 @@ func TestSettleKeepsTheAnswer(t *testing.T) {
 	}
 }
 
+// An agency that trips again as soon as it is back is left alone for longer,
+// but not so long that nobody would notice its return.
+func TestRelapsesArePatientlyWaitedOut(t *testing.T) {
+	t.Parallel()
+	long, short := foldStart.Add(-time.Minute), foldStart.Add(-59*time.Second)
+	for _, check := range []struct {
+		state string
+		ramp  *time.Time
+		trips int
+		wish  time.Duration
+		want  int           // outages in a row
+		pause time.Duration // until the next probe
+	}{
+		{agencyConnected, nil, 0, 0, 0, 5 * time.Second},
+		{agencyConnected, nil, 0, time.Minute, 0, time.Minute},
+		{agencyConnected, &short, 0, 0, 1, 10 * time.Second},
+		{agencyConnected, &short, 1, 0, 2, 15 * time.Second},
+		{agencyConnected, &short, 1, 12 * time.Second, 2, 15 * time.Second},
+		{agencyConnected, &short, 1000, 0, 1001, 15 * time.Second},
+		{agencyConnected, &long, 7, 0, 0, 5 * time.Second},
+		{agencyPaused, nil, 1, 0, 1, 10 * time.Second}, // a probe that failed
+		{agencyPaused, nil, 2, time.Hour, 2, time.Hour},
+	} {
+		c := newTestCourier(&authority{profile: Profile{Probe: 5 * time.Second}})
+		c.health = health{state: check.state, rampFrom: check.ramp, trips: check.trips}
+		trips := c.tripped(foldStart)
+		if pause := c.untilProbe(trips, Outcome{RetryAfter: check.wish}); trips != check.want || pause != check.pause {
+			t.Errorf("%+v: outage %d, probed after %s", check, trips, pause)
+		}
+	}
+}
+
+// What shows that an agency is back: any answer, even that it knows nothing.
+func TestAnswered(t *testing.T) {
+	t.Parallel()
+	for _, check := range []struct {
+		outcome Outcome
+		want    bool
+	}{
+		{Outcome{Verdict: VerdictAccepted}, true},
+		{Outcome{Verdict: VerdictRejected}, true},
+		{Outcome{Verdict: VerdictUnreachable, Reason: ReasonUnknownToAgency}, true},
+		{Outcome{Verdict: VerdictUnreachable, Reason: ReasonBusy}, false},
+		{Outcome{Verdict: VerdictUnreachable, Reason: ReasonConnection}, false},
+		{Outcome{Reason: ReasonNotUnderstood}, false},
+		{Outcome{Reason: ReasonTimeout}, false},
+	} {
+		if got := check.outcome.answered(); got != check.want {
+			t.Errorf("%+v: %t", check.outcome, got)
+		}
+	}
+}
+
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	stopped, stop := context.WithCancel(context.Background())
