@@ -44,7 +44,8 @@ func TestChaosDroppedAnswers(t *testing.T) {
 // dropped.
 func dropAnswers(t *testing.T, messages int) (sent, lost int) {
 	t.Helper()
-	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), gateways: 2, mute: true})
+	folders := copyFolders(t, map[string]string{"idempotent: true": "idempotent: false", "probe: 5s": "probe: 500ms"})
+	l := newLine(t, lineOptions{folders: folders, gateways: 2, mute: true})
 	words := slices.Clone(losing)
 	seed(t).Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	declarations, planned := 0, 0
