@@ -95,7 +95,7 @@ func TestWhoLostTheLeaseSettlesNothing(t *testing.T) {
 	letFirst()
 	eventually(t, 10*time.Second, "what the first learnt is recorded", func() bool { return b.number(t, "SELECT count(*) FROM notice") == 1 })
 	if held := b.number(t, "SELECT count(*) FROM message WHERE delivery = 'sending' AND epoch = 3"); held != 1 {
-		t.Error("who lost the lease settled the message")
+		t.Fatal("who lost the lease settled the message")
 	}
 	letSecond()
 	eventually(t, 10*time.Second, "the second settles it", func() bool {
