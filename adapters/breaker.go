@@ -20,8 +20,9 @@ const windowParts = 10
 const relapse = 3
 
 // proof is how many times as many good exchanges as are enough to judge it
-// prove such an agency: one that flaps must not earn trust in each good spell.
-const proof = 50
+// prove such an agency. With more, one that fails at every third message would
+// be paused for ever and again, and what waits would hardly move.
+const proof = 5
 
 // A breaker counts how exchanges with one agency end and opens when too many
 // end badly. It never closes by itself: the gateway knows from the database

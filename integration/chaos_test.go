@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,8 @@ func TestChaosGatewayKilled(t *testing.T) {
 	const kills, rate, bound = 25, 50, 120 * time.Second
 	random := seed(t)
 	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "500ms", gateways: 2})
-	c, wait := l.load(t, rate, 64, 1_000_000, troubles)
+	words := slices.Concat(troubles, slices.Repeat([]string{"default"}, len(troubles)))
+	c, wait := l.load(t, rate, 64, 1_000_000, words)
 	begun := time.Now()
 	for range kills {
 		moment := time.Now().Add(time.Duration(random.IntN(1500)) * time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,33 @@ func TestTeethFit(t *testing.T) {
 	}
 	if len(listed) < leastTeeth {
 		t.Errorf("only %d teeth", len(listed))
+	}
+}
+
+// TestEveryGuaranteeHasItsTest: what docs/guarantees.md says shows a promise
+// is there, and stands in every line of its table.
+func TestEveryGuaranteeHasItsTest(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/guarantees.md")
+	must(t, err)
+	named, promises := regexp.MustCompile("`(Test[A-Za-z]+)`"), 0
+	for line := range strings.Lines(string(document)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| promise") {
+			continue
+		}
+		promises++
+		tests := named.FindAllStringSubmatch(line, -1)
+		if len(tests) == 0 {
+			t.Errorf("no test shows it: %s", line)
+		}
+		for _, test := range tests {
+			if !slices.ContainsFunc([]string{"../integration", "../declare", "../api", "../adapters"}, func(folder string) bool { return hasTest(t, folder, test[1]) }) {
+				t.Errorf("there is no %s: %s", test[1], line)
+			}
+		}
+	}
+	if promises < 15 {
+		t.Errorf("only %d promises", promises)
 	}
 }
 
