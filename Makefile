@@ -8,7 +8,7 @@ test: setup
 
 # The long forms of the tests; ONLY is a pattern of their names.
 chaos: setup
-	@.ci/chaos/run $(ONLY)
+	@.ci/chaos/run '$(ONLY)'
 
 # Builds broken on purpose: every one must be caught.
 teeth: setup
