@@ -35,7 +35,7 @@ var troubles = strings.Fields("default reject inspect docs busy drop twice early
 // filed, delivered and answered.
 func TestChaosGatewayKilled(t *testing.T) {
 	onlyInChaos(t)
-	const kills, rate, bound = 25, 50, 120 * time.Second
+	const kills, rate, bound = 200, 50, 120 * time.Second
 	random := seed(t)
 	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "500ms", gateways: 2})
 	words := slices.Concat(troubles, slices.Repeat([]string{"default"}, len(troubles)))
