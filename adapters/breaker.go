@@ -16,13 +16,10 @@ import (
 const windowParts = 10
 
 // relapse is how many failures in a row show that an agency that was just
-// taken for well is not: it has yet to prove itself.
+// taken for well is not. It counts only until as many exchanges went well as
+// are enough to judge it: an agency that fails at every third message would
+// otherwise be paused again and again, and what waits would hardly move.
 const relapse = 3
-
-// proof is how many times as many good exchanges as are enough to judge it
-// prove such an agency. With more, one that fails at every third message would
-// be paused for ever and again, and what waits would hardly move.
-const proof = 5
 
 // A breaker counts how exchanges with one agency end and opens when too many
 // end badly. It never closes by itself: the gateway knows from the database
@@ -53,7 +50,7 @@ func newBreaker(name string, entry breakerEntry, back bool) *breaker {
 		Timeout:      math.MaxInt64,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			ended := counts.TotalSuccesses + counts.TotalFailures
-			if counts.ConsecutiveFailures >= entry.Minimum || back && counts.ConsecutiveFailures >= relapse && b.good.Load() < proof*entry.Minimum {
+			if counts.ConsecutiveFailures >= entry.Minimum || back && counts.ConsecutiveFailures >= relapse && b.good.Load() < entry.Minimum {
 				return true
 			}
 			return ended >= entry.Minimum && decimal.NewFromInt(int64(counts.TotalFailures)).GreaterThanOrEqual(entry.Ratio.Mul(decimal.NewFromInt(int64(ended))))

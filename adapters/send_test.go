@@ -384,7 +384,7 @@ func TestBreakerOfARun(t *testing.T) {
 // TestBreakerOfARelapse: an agency that is just back has yet to prove itself;
 // one that did is judged like any other.
 func TestBreakerOfARelapse(t *testing.T) {
-	for proven, enough := range map[int]int{0: 3, 19: 3, 20: 4} { // 5 times the folder's minimum
+	for proven, enough := range map[int]int{0: 3, 3: 3, 4: 4} { // the folder's minimum
 		var ill atomic.Bool
 		agency := sometimes(t, &ill)
 		agency.Resume()

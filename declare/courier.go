@@ -114,7 +114,11 @@ func (c *courier) wake() {
 // queued tells the courier that there is one more in the queue, which is no
 // news while it knows of others: it looks again as soon as it has room.
 func (c *courier) queued() {
-	if !c.sawBacklog() {
+	c.mu.Lock()
+	news := !c.backlog
+	c.backlog = true
+	c.mu.Unlock()
+	if news {
 		c.wake()
 	}
 }
@@ -153,7 +157,7 @@ func (c *courier) turn(ctx context.Context) (err error) {
 		return nil
 	}
 	var messages []taken
-	defer func() { c.useRoom(room, len(messages)) }()
+	defer func() { c.useRoom(room, len(messages), err) }()
 	messages, err = c.take(ctx, room, now)
 	for _, message := range messages {
 		c.start(ctx, message)
@@ -171,6 +175,13 @@ func (c *courier) setStopped() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = nil
+}
+
+// stopping tells whether the gateway waits for what is under way to end.
+func (c *courier) stopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running == nil || c.running.Err() != nil
 }
 
 func (c *courier) sawBacklog() bool {
@@ -224,10 +235,12 @@ func (c *courier) claimRoom(now time.Time) (health, int) {
 }
 
 // useRoom gives back the places that the queue had no message for.
-func (c *courier) useRoom(claimed, used int) {
+func (c *courier) useRoom(claimed, used int, failure error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.backlog = used == claimed
+	if failure == nil {
+		c.backlog = used == claimed
+	}
 	c.underWay -= claimed - used
 }
 
@@ -370,13 +383,29 @@ func (c *courier) carry(ctx context.Context, t taken, answered func()) error {
 		return err
 	}
 	answered()
-	if err := c.g.scribe.do(ctx, fact{settlement: settlement}); err != nil {
+	if err := c.record(ctx, settlement); err != nil {
 		return err
 	}
 	if settlement.lost {
 		c.g.log.Warn("lease lost before the attempt was recorded", "agency", c.name, "message", t.id)
 	}
 	return point("carry.settled")
+}
+
+// record has an attempt written down, and tries again while the database is
+// away: what the agency said is known, and the epoch lets it count once.
+func (c *courier) record(ctx context.Context, s *settlement) error {
+	for {
+		err := c.g.scribe.do(ctx, fact{settlement: s})
+		if !errors.Is(err, ErrUnavailable) || c.stopping() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(c.g.timing.Poll):
+		}
+	}
 }
 
 // exchange does with a message what the protocol wants done now, until it
@@ -550,10 +579,13 @@ func (c *courier) see(seen health) {
 		c.mu.Unlock()
 		return
 	}
+	back := before.state != agencyConnected && seen.state == agencyConnected
+	if back {
+		c.agency().Resume() // before anything is sent: the old breaker is open
+	}
 	c.health = seen
 	c.mu.Unlock()
-	if before.state != agencyConnected && seen.state == agencyConnected {
-		c.agency().Resume()
+	if back {
 		c.wake()
 	}
 }

@@ -323,6 +323,13 @@ func TestNoticesDifferByWhatCameBesideThem(t *testing.T) {
 	if bytes.Equal(one.digest(), other.digest()) || bytes.Equal(one.digest(), none.digest()) || !bytes.Equal(one.digest(), heardWith(" 1 ").digest()) {
 		t.Error("the digest does not tell them apart")
 	}
+	answer := func(message string) *heard { return &heard{source: "answer", reading: Reading{MessageID: message}} }
+	if bytes.Equal(answer("msg_1").digest(), answer("msg_2").digest()) {
+		t.Error("equal answers to two messages are one")
+	}
+	if unread := (&heard{unreadable: "xml.invalid"}); bytes.Equal(unread.digest(), (&heard{}).digest()) {
+		t.Error("what could not be read hides what can")
+	}
 	if len(none.reading.Carried) != 0 {
 		t.Errorf("carried %v", none.reading.Carried)
 	}

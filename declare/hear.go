@@ -67,12 +67,20 @@ func (g *Gateway) hear(ctx context.Context, agency Agency, body []byte, header f
 }
 
 // digest tells notices apart: by their bytes and by the numbers that came
-// beside them, because an answer may say nothing but its number.
+// beside them, because an answer may say nothing but its number; an answer also
+// by its message, because it may not name it. One that could not be read is not
+// the same as one that can, once the agency's folder is mended.
 func (n *heard) digest() []byte {
 	sum := sha256.New()
 	sum.Write(n.body)
 	for _, name := range slices.Sorted(maps.Keys(n.reading.Carried)) {
 		sum.Write([]byte("\x00" + name + "=" + n.reading.Carried[name]))
+	}
+	if n.source == "answer" {
+		sum.Write([]byte("\x00answers " + n.reading.MessageID))
+	}
+	if n.unreadable != "" {
+		sum.Write([]byte("\x00unreadable"))
 	}
 	return sum.Sum(nil)
 }

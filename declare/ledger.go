@@ -38,7 +38,7 @@ const plannerSettings = "SET plan_cache_mode = force_generic_plan; SET enable_se
 
 // serverTimeouts let go of what a client left behind that PostgreSQL does not
 // know to be gone: its locks would hold up everybody else.
-var serverTimeouts = fmt.Sprintf("SET statement_timeout = %[1]d; SET idle_in_transaction_session_timeout = %[1]d", longestTransaction.Milliseconds())
+var serverTimeouts = fmt.Sprintf("SET statement_timeout = %[1]d; SET idle_in_transaction_session_timeout = %[1]d; SET lock_timeout = %[2]d", longestTransaction.Milliseconds(), longestLock.Milliseconds())
 
 // Ledger is what the gateway remembers, in PostgreSQL. Every transaction
 // begins through [Ledger.Within], which sets its scope.
@@ -239,14 +239,21 @@ func (l *Ledger) transaction(ctx context.Context, begin string, scope Scope, wor
 	return l.judge(ctx, l.begun(limited, begin+"; SET LOCAL app.scope = '"+scope.setting+"'", work))
 }
 
-func (l *Ledger) begun(ctx context.Context, begin string, work func(pgx.Tx) error) error {
+func (l *Ledger) begun(ctx context.Context, begin string, work func(pgx.Tx) error) (err error) {
 	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return err
 	}
+	worked := false
+	defer func() {
+		if !worked { // it failed or panicked: the connection goes back to the pool
+			err = errors.Join(err, rollback(ctx, tx))
+		}
+	}()
 	if err := work(tx); err != nil {
-		return errors.Join(err, rollback(ctx, tx))
+		return err
 	}
+	worked = true
 	return tx.Commit(ctx)
 }
 

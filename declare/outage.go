@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +29,14 @@ const answerWithin = 1500 * time.Millisecond
 // message is sent under a lease that took longer to write than it holds.
 const longestTransaction = 5 * time.Second
 
+// longestLock bounds the wait for rows that somebody else holds: those who
+// share a transaction with whoever waits are then written without them.
+const longestLock = time.Second
+
 // PostgreSQL's codes for what passes without a change of ours: by class, and
-// two of a class of mistakes, for a read-only transaction and for a session
-// ended because this process stood still in the middle of one.
+// three of others, for a read-only transaction, for a session ended because
+// this process stood still in the middle of one, and for rows that somebody
+// else held for longer than lock_timeout.
 const (
 	classConnection = "08"
 	classResources  = "53" // no disk, no memory, no connections
@@ -38,6 +44,8 @@ const (
 	classSystem     = "58" // input and output
 	codeReadOnly    = "25006"
 	codeIdle        = "25P03"
+	codeLocked      = "55P03"
+	codeCancelled   = "57014" // by statement_timeout
 )
 
 // unavailable tells whether err says that the database was not there to do
@@ -54,10 +62,17 @@ func unavailable(err error) bool {
 		case classConnection, classResources, classOperator, classSystem:
 			return true
 		}
-		return server.Code == codeReadOnly || server.Code == codeIdle
+		return slices.Contains([]string{codeReadOnly, codeIdle, codeLocked}, server.Code)
 	}
 	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// blocked tells whether err is about what one statement touched, not about the
+// database: others of the same group may fare better alone.
+func blocked(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && (server.Code == codeCancelled || server.Code == codeLocked)
 }
 
 // pulse counts what the database did not do, until somebody looks.
@@ -73,6 +88,9 @@ type pulse struct {
 func (l *Ledger) judge(caller context.Context, err error) error {
 	if err == nil || errors.Is(caller.Err(), context.Canceled) || !unavailable(err) {
 		return err
+	}
+	if blocked(err) || caller.Err() != nil { // somebody's row, or somebody's own haste: no news of the database
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	var server *pgconn.PgError
 	if errors.As(err, &server) && server.Code == codeReadOnly {

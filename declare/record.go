@@ -46,7 +46,7 @@ func (g *Gateway) recordTogether(ctx context.Context, facts []fact) []error {
 	if err == nil {
 		return outcome
 	}
-	if errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, ErrUnavailable) && !blocked(err) {
 		return slices.Repeat([]error{err}, len(facts)) // alone none would fare better
 	}
 	for i := range facts {
@@ -130,12 +130,12 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 type news map[declarationKey][]string
 
 func (n news) add(key declarationKey, agencies ...string) {
+	n[key] = slices.Clip(n[key]) // known, even without news of any agency
 	for _, agency := range agencies {
-		if slices.Contains(n[key], agency) {
-			return
+		if !slices.Contains(n[key], agency) {
+			n[key] = append(n[key], agency)
 		}
 	}
-	n[key] = append(n[key], agencies...)
 }
 
 // takeIn stores the notices among the facts and gives the declarations they
@@ -212,14 +212,21 @@ func applyNotices(ctx context.Context, tx pgx.Tx, notices []placed, concerned ne
 	return err
 }
 
+// holding is a message as one taking of it: an old attempt may be recorded beside
+// a new one.
+type holding struct {
+	message string
+	epoch   int64
+}
+
 // settle writes what attempts came to, where their lease is still ours.
 func (g *Gateway) settle(ctx context.Context, tx pgx.Tx, facts []fact, files map[declarationKey]*file, c *changes, now time.Time) error {
 	var s settleColumns
-	mine := map[string]*settlement{}
+	mine := map[holding]*settlement{}
 	for _, f := range facts {
 		if f.settlement != nil {
 			s.add(f.settlement)
-			mine[f.settlement.taken.id] = f.settlement
+			mine[holding{f.settlement.taken.id, f.settlement.taken.epoch}] = f.settlement
 			f.settlement.lost = true
 		}
 	}
@@ -230,22 +237,23 @@ func (g *Gateway) settle(ctx context.Context, tx pgx.Tx, facts []fact, files map
 	if err != nil {
 		return err
 	}
-	var settled []string
-	var id string
+	var settled []*settlement
+	var held holding
 	var delivery Delivery
-	_, err = pgx.ForEachRow(rows, []any{&id, &delivery}, func() error {
-		settled = append(settled, id)
-		mine[id].lost = false
-		if delivery != mine[id].delivery { // our own code failed on it too often
-			mine[id].delivery, mine[id].task = delivery, true
+	_, err = pgx.ForEachRow(rows, []any{&held.message, &held.epoch, &delivery}, func() error {
+		s := mine[held]
+		settled = append(settled, s)
+		s.lost = false
+		if delivery != s.delivery { // our own code failed on it too often
+			s.delivery, s.task = delivery, true
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, id := range settled {
-		if err := g.tellDelivery(c, mine[id], files[mine[id].taken.declarationKey], now); err != nil {
+	for _, s := range settled {
+		if err := g.tellDelivery(c, s, files[s.taken.declarationKey], now); err != nil {
 			return err
 		}
 	}

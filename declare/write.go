@@ -22,7 +22,7 @@ func (g *Gateway) writeTogether(ctx context.Context, entries []*acceptance) []er
 	if err == nil {
 		return outcome
 	}
-	if errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, ErrUnavailable) && !blocked(err) {
 		return slices.Repeat([]error{err}, len(entries)) // alone none would fare better
 	}
 	if len(entries) == 1 {

@@ -27,8 +27,9 @@ func number(t *testing.T, what string, measured, bar any) {
 	t.Logf("NUMBER %s: %v (bar %v)", what, measured, bar)
 }
 
-// troubles are the scenario words that a message survives.
-var troubles = strings.Fields("default reject inspect docs busy drop twice early reset garbage shuffle slow")
+// troubles are the scenario words that a message survives. With them at half
+// of the declarations a fifth of all calls goes wrong.
+var troubles = slices.Concat(strings.Fields("reject inspect docs busy drop twice early reset garbage shuffle slow"), slices.Repeat([]string{"default"}, 12))
 
 // TestChaosGatewayKilled kills one of two gateways with SIGKILL two hundred
 // times, at moments that the seed draws, while fifty declarations a second are
@@ -38,8 +39,7 @@ func TestChaosGatewayKilled(t *testing.T) {
 	const kills, rate, bound = 200, 50, 120 * time.Second
 	random := seed(t)
 	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "500ms", gateways: 2})
-	words := slices.Concat(troubles, slices.Repeat([]string{"default"}, len(troubles)))
-	c, wait := l.load(t, rate, 64, 1_000_000, words)
+	c, wait := l.load(t, rate, 64, 1_000_000, troubles)
 	begun := time.Now()
 	for range kills {
 		moment := time.Now().Add(time.Duration(random.IntN(1500)) * time.Millisecond)
