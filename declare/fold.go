@@ -39,7 +39,7 @@ type standing struct {
 
 // fold reads an agency's notices in the order its folder declares, whatever
 // order they arrived in: the last word that moves the decision counts, see
-// [moves]. Numbers accumulate; the duties are those of the last notice that
+// [decisionTable]. Numbers accumulate; the duties are those of the last notice that
 // tells any.
 func fold(notices []heardNotice, order []string, acceptedAt time.Time) standing {
 	result := standing{decision: DecisionNone, since: acceptedAt, numbers: map[string]string{}}

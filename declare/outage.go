@@ -58,7 +58,7 @@ func unavailable(err error) bool {
 	case errors.As(err, &connect):
 		return true
 	case errors.As(err, &server):
-		switch server.Code[:min(2, len(server.Code))] {
+		switch sqlClass(server) {
 		case classConnection, classResources, classOperator, classSystem:
 			return true
 		}
@@ -137,7 +137,7 @@ func (g *Gateway) watchLedger(ctx context.Context) {
 		switch {
 		case misses > 0 && !p.gone.Swap(true):
 			since = g.now()
-			g.log.Error("the database is not available: requests are answered 503 and nothing is sent until it is back", "error", *p.cause.Load())
+			g.log.Error("the database is not available: requests are answered 503 and nothing is sent until it is back", "error", logText(*p.cause.Load()))
 		case misses == 0 && p.gone.Load() && g.ledger.proveWritable(ctx) == nil:
 			p.gone.Store(false)
 			g.log.Info("the database is back", "after", g.now().Sub(since).Round(time.Millisecond))
@@ -160,6 +160,6 @@ func (g *Gateway) wakeCouriers() {
 // available is told by watchLedger.
 func (g *Gateway) failed(what string, err error, about ...any) {
 	if !errors.Is(err, ErrUnavailable) {
-		g.log.Error(what, append(about, "error", err)...)
+		g.log.Error(what, append(about, "error", logText(err))...)
 	}
 }

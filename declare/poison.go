@@ -149,7 +149,7 @@ func lasting(err error) bool {
 	var failure *pgconn.PgError
 	var unwritable *json.MarshalerError
 	return errors.Is(err, errPanicked) || errors.As(err, &unwritable) ||
-		errors.As(err, &failure) && slices.Contains(lastingClasses, failure.Code[:2])
+		errors.As(err, &failure) && slices.Contains(lastingClasses, sqlClass(failure))
 }
 
 // recordAlone records a fact that could not be recorded with others, or keeps
@@ -161,12 +161,12 @@ func (g *Gateway) recordAlone(ctx context.Context, f fact) error {
 	case err == nil:
 		return nil
 	case f.notice != nil:
-		g.log.Error("notice not applied, kept for later", "notice", f.notice.id, "error", err)
+		g.log.Error("notice not applied, kept for later", "notice", f.notice.id, "error", logText(err))
 		return g.keep(ctx, f.notice)
 	case f.rematch != "" && lasting(err):
 		return g.rematchSingly(ctx, f.rematch)
 	case f.settlement != nil && lasting(err):
-		g.log.Error("outcome not recorded as a whole", "agency", f.settlement.taken.agency, "message", f.settlement.taken.id, "error", err)
+		g.log.Error("outcome not recorded as a whole", "agency", f.settlement.taken.agency, "message", f.settlement.taken.id, "error", logText(err))
 		return g.settleBare(ctx, f.settlement)
 	}
 	return err
@@ -204,7 +204,7 @@ func (g *Gateway) keep(ctx context.Context, notice *heard) error {
 	if err == nil || !lasting(err) {
 		return err
 	}
-	g.log.Error("notice kept without its meaning", "notice", notice.id, "error", err)
+	g.log.Error("notice kept without its meaning", "notice", notice.id, "error", logText(err))
 	notice.unreadable, notice.reading = UnreadablePanicked, Reading{Carried: notice.reading.Carried}
 	return g.within(ctx, AgencyScope(notice.agency), store)
 }
@@ -230,7 +230,7 @@ func (g *Gateway) rematchSingly(ctx context.Context, agency string) error {
 		if !lasting(err) {
 			return err
 		}
-		g.log.Error("notice not applied", "notice", notice.id, "error", err)
+		g.log.Error("notice not applied", "notice", notice.id, "error", logText(err))
 		failures = errors.Join(failures, g.failNotice(ctx, notice))
 	}
 	return failures

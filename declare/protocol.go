@@ -84,41 +84,41 @@ type transition struct {
 }
 
 type (
-	states []Delivery
-	events []happening
+	states     []Delivery
+	happenings []happening
 )
 
 // protocol is read from the top: the first line that fits counts. What no line
 // fits moves nothing.
 var protocol = []transition{
-	{from: states{DeliveryQueued}, on: events{onTaken}, to: DeliverySending},
-	{from: states{DeliveryUnsure}, on: events{onTaken}, when: attempt.canAsk, to: asking},
-	{from: states{DeliveryUnsure}, on: events{onTaken}, when: attempt.canRepeat, to: DeliverySending},
-	{from: states{DeliveryUnsure}, on: events{onTaken}, to: DeliveryUnsure, again: never, reason: ReasonNoWayToAsk, free: true, task: true},
+	{from: states{DeliveryQueued}, on: happenings{onTaken}, to: DeliverySending},
+	{from: states{DeliveryUnsure}, on: happenings{onTaken}, when: attempt.canAsk, to: asking},
+	{from: states{DeliveryUnsure}, on: happenings{onTaken}, when: attempt.canRepeat, to: DeliverySending},
+	{from: states{DeliveryUnsure}, on: happenings{onTaken}, to: DeliveryUnsure, again: never, reason: ReasonNoWayToAsk, free: true, task: true},
 
-	{from: states{DeliverySending, asking}, on: events{onAccepted}, to: DeliveryDelivered},
-	{from: states{DeliverySending, asking}, on: events{onRejected}, to: DeliveryRefused},
+	{from: states{DeliverySending, asking}, on: happenings{onAccepted}, to: DeliveryDelivered},
+	{from: states{DeliverySending, asking}, on: happenings{onRejected}, to: DeliveryRefused},
 
-	{from: states{DeliverySending}, on: events{onNoAnswer}, to: DeliveryUnsure, again: afterPause, anew: true},
-	{from: states{DeliverySending}, on: events{onNotTaken}, when: attempt.absent, to: DeliveryQueued, again: afterPause, unsent: true},
-	{from: states{DeliverySending}, on: events{onNotTaken}, to: DeliveryUnsure, again: afterPause},
-	{from: states{DeliverySending}, on: events{onNotTried}, when: attempt.absent, to: DeliveryQueued, again: afterPause, unsent: true, free: true},
-	{from: states{DeliverySending}, on: events{onNotTried}, to: DeliveryUnsure, again: afterPause, free: true},
+	{from: states{DeliverySending}, on: happenings{onNoAnswer}, to: DeliveryUnsure, again: afterPause, anew: true},
+	{from: states{DeliverySending}, on: happenings{onNotTaken}, when: attempt.absent, to: DeliveryQueued, again: afterPause, unsent: true},
+	{from: states{DeliverySending}, on: happenings{onNotTaken}, to: DeliveryUnsure, again: afterPause},
+	{from: states{DeliverySending}, on: happenings{onNotTried}, when: attempt.absent, to: DeliveryQueued, again: afterPause, unsent: true, free: true},
+	{from: states{DeliverySending}, on: happenings{onNotTried}, to: DeliveryUnsure, again: afterPause, free: true},
 
-	{from: states{asking}, on: events{onUnknown}, when: attempt.canRepeat, to: DeliverySending},
-	{from: states{asking}, on: events{onUnknown}, when: attempt.absent, to: DeliverySending},
-	{from: states{asking}, on: events{onUnknown}, to: DeliveryUnsure, again: afterDeadline},
-	{from: states{asking}, on: events{onNoAnswer, onNotTaken}, to: DeliveryUnsure, again: afterPause},
-	{from: states{asking}, on: events{onNotTried}, to: DeliveryUnsure, again: afterPause, free: true},
+	{from: states{asking}, on: happenings{onUnknown}, when: attempt.canRepeat, to: DeliverySending},
+	{from: states{asking}, on: happenings{onUnknown}, when: attempt.absent, to: DeliverySending},
+	{from: states{asking}, on: happenings{onUnknown}, to: DeliveryUnsure, again: afterDeadline},
+	{from: states{asking}, on: happenings{onNoAnswer, onNotTaken}, to: DeliveryUnsure, again: afterPause},
+	{from: states{asking}, on: happenings{onNotTried}, to: DeliveryUnsure, again: afterPause, free: true},
 
-	{from: states{DeliverySending, asking}, on: events{onLeaseExpired}, to: DeliveryUnsure, again: atOnce, reason: ReasonLeaseExpired, anew: true},
-	{from: states{DeliverySending, asking}, on: events{onBytesChanged, onOurFailures}, to: DeliverySetAside, task: true},
+	{from: states{DeliverySending, asking}, on: happenings{onLeaseExpired}, to: DeliveryUnsure, again: atOnce, reason: ReasonLeaseExpired, anew: true},
+	{from: states{DeliverySending, asking}, on: happenings{onBytesChanged, onOurFailures}, to: DeliverySetAside, task: true},
 
 	// A message under way is left to its holder, and looked at when it is settled.
-	{from: states{DeliveryQueued, DeliveryUnsure, DeliverySetAside}, on: events{onNotice}, to: DeliveryDelivered, reason: ReasonNoticed},
-	{from: states{DeliveryUnsure, DeliverySetAside}, on: events{onOfficerSent}, to: DeliveryDelivered},
-	{from: states{DeliveryUnsure, DeliverySetAside}, on: events{onOfficerGaveUp}, to: DeliveryRefused},
-	{from: states{DeliveryUnsure, DeliverySetAside}, on: events{onOfficerResend}, to: DeliveryQueued, again: atOnce, anew: true},
+	{from: states{DeliveryQueued, DeliveryUnsure, DeliverySetAside}, on: happenings{onNotice}, to: DeliveryDelivered, reason: ReasonNoticed},
+	{from: states{DeliveryUnsure, DeliverySetAside}, on: happenings{onOfficerSent}, to: DeliveryDelivered},
+	{from: states{DeliveryUnsure, DeliverySetAside}, on: happenings{onOfficerGaveUp}, to: DeliveryRefused},
+	{from: states{DeliveryUnsure, DeliverySetAside}, on: happenings{onOfficerResend}, to: DeliveryQueued, again: atOnce, anew: true},
 }
 
 // next finds the line for a happening and keeps count of the denials.
@@ -205,9 +205,9 @@ const (
 	reopens // it moves even what is final
 )
 
-// moves is the decision machine: whether a word becomes the filing's decision,
+// decisionTable is the decision machine: whether a word becomes the filing's decision,
 // the notices being read in the order that their agency's folder declares.
-var moves = [...][4]bool{
+var decisionTable = [...][4]bool{
 	//               informs  opens  decides  reopens
 	undecidedYet:   {false, true, true, true},
 	decided:        {false, false, true, true},
@@ -238,7 +238,7 @@ func (n heardNotice) kind() word {
 
 // moves reports whether a notice becomes the decision of a filing that stands
 // at d.
-func (n heardNotice) moves(d Decision) bool { return moves[d.ground()][n.kind()] }
+func (n heardNotice) moves(d Decision) bool { return decisionTable[d.ground()][n.kind()] }
 
 // MayBecome reports whether the recorded decision of a filing may change to
 // next when one more notice is heard, whenever in the agency's order it

@@ -37,7 +37,7 @@ func faultPoints(t *testing.T) (points []faultPoint) {
 	content, err := os.ReadFile("testdata/faults.yaml")
 	must(t, err)
 	must(t, yaml.UnmarshalWithOptions(content, &points, yaml.Strict()))
-	source, err := os.ReadFile("../declare/point.go")
+	source, err := os.ReadFile("../declare/point_test.go")
 	must(t, err)
 	var listed, tried []string
 	for _, found := range regexp.MustCompile(`(?m)^\t\{"([a-zA-Z.]+)", `).FindAllSubmatch(source, -1) {

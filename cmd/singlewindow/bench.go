@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -381,9 +380,7 @@ func percentilesOf(values []float64) percentiles {
 
 func (b *benchReport) print(out io.Writer, inJSON bool) error {
 	if inJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(b)
+		return printJSON(out, b)
 	}
 	fmt.Fprintf(out, "submitted     %8.1f declarations/s   p50 %6.1f ms   p99 %6.1f ms   max %6.1f ms   (%d, %d failed)\n",
 		b.SubmittedPerSecond, b.Submit.P50, b.Submit.P99, b.Submit.Max, b.Submitted, b.Failed)

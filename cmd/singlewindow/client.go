@@ -70,6 +70,14 @@ func asJSON(command *cobra.Command) (bool, error) {
 	return output == "json", err
 }
 
+// printJSON prints what people read too: indented, and with < and & as they are.
+func printJSON(out io.Writer, what any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(what)
+}
+
 func newClient(command *cobra.Command) (*client, error) {
 	flags := command.Flags()
 	server, err := flags.GetString("server")
@@ -333,9 +341,7 @@ func printItems(out io.Writer, items []problemItem) {
 
 func printStatuses(out io.Writer, statuses []declare.Status, inJSON bool) error {
 	if inJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(statuses)
+		return printJSON(out, statuses)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, status := range statuses {

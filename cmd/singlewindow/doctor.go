@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,10 +20,11 @@ var errInconsistent = errors.New("inconsistent")
 func doctorCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "doctor", Short: "Tell what is stuck and whose move it is", Args: cobra.NoArgs,
-		Long: "Looks into the ledger, beside running gateways or without one, and tells what is stuck, whose move it is and how to mend it;\n" +
-			"it changes nothing. Give it the configuration of the gateways. A sample of the declarations is held against their messages and\n" +
-			"notices, with --deep every one. Exits with 0 when nothing is stuck, 1 when something needs a person, 3 when the ledger holds\n" +
-			"what must never be.",
+		Long: "Looks into the ledger, beside running gateways or without one, and tells what is stuck, whose move it is and how to mend it.\n" +
+			"It brings the tables up to date, as every command that opens the ledger does, and changes nothing else. Give it the\n" +
+			"configuration of the gateways. A sample of the declarations is held against their messages and notices, with --deep every\n" +
+			"one. Exits with 0 when nothing is stuck, 1 when something needs a person or it could not look, 3 when the ledger holds what\n" +
+			"must never be.",
 		RunE: func(command *cobra.Command, _ []string) error {
 			inJSON, err := asJSON(command)
 			if err != nil {
@@ -67,10 +67,7 @@ func examine(ctx context.Context, command *cobra.Command, opened *store, depth d
 		return err
 	}
 	if inJSON {
-		encoder := json.NewEncoder(command.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(report)
+		err = printJSON(command.OutOrStdout(), report)
 	} else {
 		err = printFindings(command.OutOrStdout(), report, language)
 	}

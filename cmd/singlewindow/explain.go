@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"path"
@@ -77,13 +76,10 @@ func refused(lines []adapters.ExplainedLine, others []adapters.Explanation) bool
 }
 
 func explainJSON(out io.Writer, lines []adapters.ExplainedLine, others []adapters.Explanation) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
 	if others == nil {
 		others = []adapters.Explanation{}
 	}
-	return encoder.Encode(struct {
+	return printJSON(out, struct {
 		Lines    []adapters.ExplainedLine `json:"lines"`
 		Problems []adapters.Explanation   `json:"problems"`
 	}{lines, others})

@@ -99,9 +99,7 @@ func tellReports(out io.Writer, reports []adapters.Report, inJSON, verbose, supp
 	faulty := slices.ContainsFunc(reports, func(report adapters.Report) bool { return len(report.Faults) > 0 || supplied && !report.Checked })
 	var err error
 	if inJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(reports)
+		err = printJSON(out, reports)
 	} else {
 		for _, report := range reports {
 			printReport(out, report, verbose)
@@ -381,10 +379,7 @@ func readNotice(command *cobra.Command, agency *adapters.Agency, body []byte, fa
 	case err != nil:
 		return err
 	}
-	encoder := json.NewEncoder(command.OutOrStdout())
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(notice)
+	return printJSON(command.OutOrStdout(), notice)
 }
 
 // writeDeclaration writes a declaration with its kind at the top, where people
@@ -393,10 +388,7 @@ func writeDeclaration(out io.Writer, tree map[string]any) error {
 	rest := maps.Clone(tree)
 	delete(rest, "kind")
 	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(rest); err != nil {
+	if err := printJSON(&text, rest); err != nil {
 		return err
 	}
 	kind, err := json.Marshal(tree["kind"])
