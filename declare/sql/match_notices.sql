@@ -11,4 +11,4 @@ SELECT n.id, n.received_at, n.agency, coalesce(m.tenant_id, a.tenant_id), coales
          ORDER BY number.name LIMIT 1) a ON m.id IS NULL
  WHERE n.state = 'unmatched' AND n.agency = ANY ($1::text[])
    AND (m.id IS NOT NULL OR a.declaration_id IS NOT NULL)
- ORDER BY n.received_at LIMIT 1000
+ ORDER BY n.received_at, n.id LIMIT 1000
