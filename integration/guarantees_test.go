@@ -200,6 +200,34 @@ func TestALockedMessageHoldsUpNobody(t *testing.T) {
 	b.await(t, oldest.ID, "odd", "the oldest is delivered", delivered)
 }
 
+// TestAMessageWithoutItsBodyIsSetAside: its body is gone from the ledger. An
+// officer hears of it, nothing is sent, and the next one goes on, whether the
+// agency is connected or is being probed.
+func TestAMessageWithoutItsBodyIsSetAside(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"connected", "paused"} {
+		t.Run(state, func(t *testing.T) {
+			odd := newOdd("odd")
+			odd.profile.InFlight = 1
+			letGo := heldUp(odd, declare.Outcome{Verdict: declare.VerdictAccepted, Reason: declare.ReasonAnswered})
+			b := newBench(t, quick(), odd)
+			t.Cleanup(letGo)
+			b.file(t, "FULL")
+			eventually(t, 10*time.Second, "there is no room", func() bool { return len(odd.dispatches("FULL")) == 1 })
+			bare, next := b.file(t, "BARE"), b.file(t, "NEXT")
+			b.corrupt(t, "DELETE FROM message_body WHERE message_id = '"+bare.Filings[0].MessageID+"'")
+			b.corrupt(t, "UPDATE message SET next_at = next_at - interval '1 minute' WHERE id = '"+bare.Filings[0].MessageID+"'")
+			b.corrupt(t, "UPDATE agency_state SET state = '"+state+"', next_probe_at = now() WHERE agency = 'odd'")
+			letGo()
+			setAsideAt(t, b, bare.ID, declare.ReasonDigest)
+			b.await(t, next.ID, "odd", "the next is delivered", delivered)
+			if sent := len(odd.dispatches("BARE")); sent != 0 {
+				t.Errorf("the one without a body was sent %d times", sent)
+			}
+		})
+	}
+}
+
 // hear lets the odd agency say something.
 func (b *bench) hear(t *testing.T, body string) error {
 	t.Helper()
