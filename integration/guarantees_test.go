@@ -272,6 +272,35 @@ func TestANoticeIsKeptWhateverItSays(t *testing.T) {
 	}
 }
 
+// TestAnOldNoticeIsMatchedByALateNumber: nothing here answers it for an hour,
+// an officer is asked, and then an agency's answer names its number.
+func TestAnOldNoticeIsMatchedByALateNumber(t *testing.T) {
+	t.Parallel()
+	odd := newOdd("odd")
+	odd.read = func(body string) (declare.Reading, error) {
+		return declare.Reading{Numbers: map[string]string{"number": body}, Word: "OK", Decision: declare.DecisionReleased}, nil
+	}
+	odd.send = func(string, declare.Dispatch) declare.Outcome {
+		return declare.Outcome{Verdict: declare.VerdictAccepted, Reason: declare.ReasonAnswered, Answer: []byte("answer"),
+			Reading: declare.Reading{Numbers: map[string]string{"number": "N1"}, Decision: declare.DecisionReceived}}
+	}
+	timing := quick()
+	timing.Examine = 100 * time.Millisecond
+	b := newBench(t, timing, odd)
+	must(t, b.hear(t, "N1"))
+	must(t, b.hear(t, "N2"))
+	b.corrupt(t, "UPDATE notice SET received_at = received_at - interval '1 hour'")
+	asked := func() int {
+		return b.number(t, "SELECT count(*) FROM task WHERE kind = 'unmatched' AND closed_at IS NULL")
+	}
+	eventually(t, 10*time.Second, "an officer is asked about both", func() bool { return asked() == 2 })
+	receipt := b.file(t, "LATE-1")
+	b.await(t, receipt.ID, "odd", "the old notice counts", func(_ declare.Status, f declare.FilingStatus) bool { return f.Decision == declare.DecisionReleased })
+	if open := asked(); open != 1 {
+		t.Errorf("%d tasks are open", open)
+	}
+}
+
 // TestACopyOfANoticeIsTheSameNotice: it is answered like the first, counted,
 // and nothing else.
 func TestACopyOfANoticeIsTheSameNotice(t *testing.T) {
