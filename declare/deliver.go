@@ -33,6 +33,7 @@ func (g *Gateway) deliver(ctx context.Context) error {
 	g.startCouriers()
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "agency states not read", g.refreshHealth) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "notices not matched", g.rematchWaiting) })
+	upkeep.Go(func() { g.every(ctx, g.timing.Examine, "old notices not matched", g.rematchOld) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Sweep, "sweep failed", g.sweep) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Examine, "nothing examined", g.examineInTurn) })
 	upkeep.Go(func() { g.every(ctx, g.timing.Poll, "messages not given back", g.giveBack) })
@@ -140,7 +141,7 @@ func (g *Gateway) refreshHealth(ctx context.Context) error {
 }
 
 // sweep looks for what no hint will tell: leases that expired because their
-// holder died, and notices that can be matched now.
+// holder died, and fresh notices that can be matched now.
 func (g *Gateway) sweep(ctx context.Context) error {
 	now := g.now().UTC().Truncate(time.Millisecond)
 	lapsed, err := g.ledger.expireLeases(ctx, now)

@@ -258,7 +258,7 @@ func (g *Gateway) leases(ctx context.Context, tx pgx.Tx, now time.Time, _ Patien
 
 // openTasks tells what waits for an officer's word.
 func openTasks(ctx context.Context, tx pgx.Tx, _ time.Time, _ Patience) ([]trouble, error) {
-	rows, err := tx.Query(ctx, statement("open_tasks"), true, mostTroubles)
+	rows, err := tx.Query(ctx, statement("open_tasks"), mostTroubles)
 	if err != nil {
 		return nil, err
 	}

@@ -141,9 +141,6 @@ func (g *Gateway) examineInTurn(ctx context.Context) error {
 	if err != nil || !claimed {
 		return err
 	}
-	if err := g.ledger.exec(ctx, SystemScope, "close_matched_tasks", now); err != nil {
-		return err
-	}
 	found, err := g.glance(ctx, now, g.timing.Patience())
 	if err != nil {
 		return err

@@ -30,7 +30,8 @@ type Gateway struct {
 	outside   outside
 	limbo     limbo
 	// unmatched: a notice came that nothing here answers yet.
-	unmatched atomic.Bool
+	unmatched  atomic.Bool
+	fresh, old round // through unmatched notices
 }
 
 // Submission is what an enterprise hands in: its bytes, who it is, and the

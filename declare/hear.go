@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -194,26 +195,94 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// rematchNotices gives unmatched notices another try: the message or number
-// they name may be known by now.
+// A notice that nothing here answers is looked at often while it is fresh, and
+// seldom later on: agencies may send any number that no message of ours asked
+// for, and they are kept for ever.
+const (
+	strayFresh = 10 * time.Minute
+	strayPage  = 1000 // that are looked at in one transaction
+	strayPages = 10   // of old ones, in one turn
+)
+
+// A round goes through unmatched notices, page by page, and begins again after
+// the last one.
+type round struct {
+	mu sync.Mutex
+	at placed // the latest that was looked at
+}
+
+// rematchNotices gives fresh unmatched notices another try: the message or
+// number they name may be known by now.
 func (g *Gateway) rematchNotices(ctx context.Context, now time.Time) error {
 	g.unmatched.Store(false)
-	agencies, err := g.ledger.unmatchedAgencies(ctx, g.agencyNames(), now)
+	_, err := g.rematch(ctx, &g.fresh, now.Add(-strayFresh), now.Add(strayFresh), now)
+	return err
+}
+
+// rematchOld does so with the others, for a number that became known late and
+// for notices that came while no gateway could match them.
+func (g *Gateway) rematchOld(ctx context.Context) error {
+	now := g.now().UTC().Truncate(time.Millisecond)
+	for range strayPages {
+		again, err := g.rematch(ctx, &g.old, time.Time{}, now.Add(-strayFresh), now)
+		if err != nil || again {
+			return err
+		}
+	}
+	return nil
+}
+
+// rematch looks at the next page of notices received from one time until
+// another, gives those that match to their declarations and asks an officer
+// about the others that waited long enough. The round is over when it gives
+// true.
+func (g *Gateway) rematch(ctx context.Context, r *round, from, until, now time.Time) (over bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at.at.Before(from) {
+		r.at = placed{at: from}
+	}
+	found, err := g.ledger.strays(ctx, g.agencyNames(), r.at, until)
 	if err != nil {
-		return err
+		return false, err
 	}
-	for _, agency := range agencies {
-		if err := point("rematch.found"); err != nil {
-			return err
-		}
-		if err := g.scribe.do(ctx, fact{rematch: agency}); err != nil {
-			return err
+	r.at = placed{}
+	if len(found) == strayPage {
+		r.at = found[strayPage-1].placed
+	}
+	var matched, waiting []placed
+	for _, s := range found {
+		switch {
+		case s.declaration.id != "":
+			matched = append(matched, s.placed)
+		case !s.told && s.at.Before(now.Add(-unmatchedPatience)):
+			waiting = append(waiting, s.placed)
 		}
 	}
-	if len(agencies) == 0 {
+	return len(found) < strayPage, errors.Join(g.apply(ctx, matched), g.askAbout(ctx, waiting, now))
+}
+
+func (g *Gateway) apply(ctx context.Context, matched []placed) error {
+	if len(matched) == 0 {
 		return nil
 	}
-	return g.ledger.exec(ctx, SystemScope, "close_matched_tasks", now)
+	if err := point("rematch.found"); err != nil {
+		return err
+	}
+	return g.scribe.do(ctx, fact{apply: matched})
+}
+
+// askAbout asks an officer about notices that nothing here answers.
+func (g *Gateway) askAbout(ctx context.Context, waiting []placed, now time.Time) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	var ids []string
+	var times []time.Time
+	for _, n := range waiting {
+		ids, times = append(ids, n.id), append(times, n.at)
+	}
+	return g.ledger.exec(ctx, SystemScope, "open_unmatched_tasks", ids, times, now)
 }
 
 // rematchWaiting matches at once what came a moment too early.
@@ -221,5 +290,5 @@ func (g *Gateway) rematchWaiting(ctx context.Context) error {
 	if !g.unmatched.Load() {
 		return nil
 	}
-	return g.rematchNotices(ctx, g.now().UTC())
+	return g.rematchNotices(ctx, g.now().UTC().Truncate(time.Millisecond))
 }

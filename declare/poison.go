@@ -163,8 +163,8 @@ func (g *Gateway) recordAlone(ctx context.Context, f fact) error {
 	case f.notice != nil:
 		g.log.Error("notice not applied, kept for later", "notice", f.notice.id, "error", logText(err))
 		return g.keep(ctx, f.notice)
-	case f.rematch != "" && lasting(err):
-		return g.rematchSingly(ctx, f.rematch)
+	case f.apply != nil && lasting(err):
+		return g.applySingly(ctx, f.apply)
 	case f.settlement != nil && lasting(err):
 		g.log.Error("outcome not recorded as a whole", "agency", f.settlement.taken.agency, "message", f.settlement.taken.id, "error", logText(err))
 		return g.settleBare(ctx, f.settlement)
@@ -209,21 +209,12 @@ func (g *Gateway) keep(ctx context.Context, notice *heard) error {
 	return g.within(ctx, AgencyScope(notice.agency), store)
 }
 
-// rematchSingly applies the notices of an agency one by one, so that one that
-// cannot be applied holds up no other; the third failure leaves it to an
-// officer.
-func (g *Gateway) rematchSingly(ctx context.Context, agency string) error {
-	var waiting []placed
-	err := g.ledger.Within(ctx, AgencyScope(agency), func(tx pgx.Tx) (err error) {
-		waiting, err = matchable(ctx, tx, []string{agency})
-		return err
-	})
-	if err != nil {
-		return err
-	}
+// applySingly applies notices one by one, so that one that cannot be applied
+// holds up no other; the third failure leaves it to an officer.
+func (g *Gateway) applySingly(ctx context.Context, notices []placed) error {
 	var failures error
-	for _, notice := range waiting {
-		err := g.record(ctx, []fact{{apply: &notice}})
+	for _, notice := range notices {
+		err := g.record(ctx, []fact{{apply: []placed{notice}}})
 		if err == nil {
 			continue
 		}

@@ -17,9 +17,8 @@ import (
 type fact struct {
 	settlement *settlement
 	notice     *heard
-	rematch    string  // an agency whose unmatched notices deserve another look
-	apply      *placed // one of these, alone
-	lapse      *lapse  // to be told, and its declaration looked at again
+	apply      []placed // notices, unmatched before, whose declarations are known now
+	lapse      *lapse   // to be told, and its declaration looked at again
 }
 
 // settlement is what one attempt to send a message came to.
@@ -139,10 +138,9 @@ func (n news) add(key declarationKey, agencies ...string) {
 }
 
 // takeIn stores the notices among the facts and gives the declarations they
-// concern; agencies to be rematched add theirs.
+// concern, with those of notices that can be matched now.
 func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.Time) (news, error) {
 	var notices []*heard
-	var agencies []string
 	var matched []placed
 	for _, f := range facts {
 		switch {
@@ -150,10 +148,8 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 			notices = append(notices, f.notice)
 		case f.settlement != nil && f.settlement.answer != nil:
 			notices = append(notices, f.settlement.answer)
-		case f.rematch != "":
-			agencies = append(agencies, f.rematch)
 		case f.apply != nil:
-			matched = append(matched, *f.apply)
+			matched = append(matched, f.apply...)
 		}
 	}
 	concerned := news{}
@@ -165,14 +161,7 @@ func (g *Gateway) takeIn(ctx context.Context, tx pgx.Tx, facts []fact, now time.
 	if err := point("record.stored"); err != nil {
 		return nil, err
 	}
-	if len(agencies) > 0 {
-		found, err := matchable(ctx, tx, agencies)
-		if err != nil {
-			return nil, err
-		}
-		matched = append(matched, found...)
-	}
-	if err := applyNotices(ctx, tx, matched, concerned); err != nil {
+	if err := applyNotices(ctx, tx, matched, concerned, now); err != nil {
 		return nil, err
 	}
 	return concerned, point("record.applied")
@@ -185,19 +174,9 @@ type placed struct {
 	declaration declarationKey
 }
 
-// matchable finds the declarations of notices that could not be placed before.
-func matchable(ctx context.Context, tx pgx.Tx, agencies []string) ([]placed, error) {
-	rows, err := tx.Query(ctx, statement("match_notices"), agencies)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p placed, err error) {
-		return p, row.Scan(&p.id, &p.at, &p.agency, &p.declaration.tenant, &p.declaration.id)
-	})
-}
-
-// applyNotices gives notices to their declarations.
-func applyNotices(ctx context.Context, tx pgx.Tx, notices []placed, concerned news) error {
+// applyNotices gives notices to their declarations, and closes the tasks of
+// officers who were asked about them.
+func applyNotices(ctx context.Context, tx pgx.Tx, notices []placed, concerned news, now time.Time) error {
 	if len(notices) == 0 {
 		return nil
 	}
@@ -208,7 +187,10 @@ func applyNotices(ctx context.Context, tx pgx.Tx, notices []placed, concerned ne
 		tenants, declarations = append(tenants, n.declaration.tenant), append(declarations, n.declaration.id)
 		concerned.add(n.declaration, n.agency)
 	}
-	_, err := tx.Exec(ctx, statement("apply_notices"), ids, times, tenants, declarations)
+	if _, err := tx.Exec(ctx, statement("apply_notices"), ids, times, tenants, declarations); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, statement("close_matched_tasks"), now, ids)
 	return err
 }
 

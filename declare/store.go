@@ -82,19 +82,21 @@ func (l *Ledger) expireLeases(ctx context.Context, now time.Time) (lapsed []laps
 	return lapsed, err
 }
 
-// unmatchedAgencies names the agencies with notices still unmatched, and asks
-// an officer about those that waited too long.
-func (l *Ledger) unmatchedAgencies(ctx context.Context, agencies []string, now time.Time) (names []string, err error) {
-	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("unmatched_agencies"), agencies)
-		if err != nil {
-			return err
-		}
-		if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(names) == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, statement("open_unmatched_tasks"), names, now, now.Add(-unmatchedPatience))
+// stray is a notice that was unmatched when it was looked at.
+type stray struct {
+	placed      // its declaration is empty when nothing here answers it
+	told   bool // an officer was asked about it
+}
+
+// strays gives the next unmatched notices of agencies after one, received
+// before a time.
+func (l *Ledger) strays(ctx context.Context, agencies []string, after placed, before time.Time) (found []stray, err error) {
+	arguments := []any{agencies, after.at, after.id, before, strayPage}
+	err = l.one(ctx, SystemScope, "match_notices", arguments, func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s stray, err error) {
+			return s, row.Scan(&s.id, &s.at, &s.agency, &s.declaration.tenant, &s.declaration.id, &s.told)
+		})
 		return err
 	})
-	return names, err
+	return found, err
 }

@@ -67,8 +67,12 @@ const (
 // Tasks lists what waits for an officer, the oldest first, or what no longer
 // does. At most limit.
 func (g *Gateway) Tasks(ctx context.Context, open bool, limit int) (tasks []Task, err error) {
+	name := "closed_tasks"
+	if open {
+		name = "open_tasks"
+	}
 	err = g.ledger.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("open_tasks"), open, limit)
+		rows, err := tx.Query(ctx, statement(name), limit)
 		if err != nil {
 			return err
 		}

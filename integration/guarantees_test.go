@@ -200,6 +200,34 @@ func TestALockedMessageHoldsUpNobody(t *testing.T) {
 	b.await(t, oldest.ID, "odd", "the oldest is delivered", delivered)
 }
 
+// TestAMessageWithoutItsBodyIsSetAside: its body is gone from the ledger. An
+// officer hears of it, nothing is sent, and the next one goes on, whether the
+// agency is connected or is being probed.
+func TestAMessageWithoutItsBodyIsSetAside(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"connected", "paused"} {
+		t.Run(state, func(t *testing.T) {
+			odd := newOdd("odd")
+			odd.profile.InFlight = 1
+			letGo := heldUp(odd, declare.Outcome{Verdict: declare.VerdictAccepted, Reason: declare.ReasonAnswered})
+			b := newBench(t, quick(), odd)
+			t.Cleanup(letGo)
+			b.file(t, "FULL")
+			eventually(t, 10*time.Second, "there is no room", func() bool { return len(odd.dispatches("FULL")) == 1 })
+			bare, next := b.file(t, "BARE"), b.file(t, "NEXT")
+			b.corrupt(t, "DELETE FROM message_body WHERE message_id = '"+bare.Filings[0].MessageID+"'")
+			b.corrupt(t, "UPDATE message SET next_at = next_at - interval '1 minute' WHERE id = '"+bare.Filings[0].MessageID+"'")
+			b.corrupt(t, "UPDATE agency_state SET state = '"+state+"', next_probe_at = now() WHERE agency = 'odd'")
+			letGo()
+			setAsideAt(t, b, bare.ID, declare.ReasonDigest)
+			b.await(t, next.ID, "odd", "the next is delivered", delivered)
+			if sent := len(odd.dispatches("BARE")); sent != 0 {
+				t.Errorf("the one without a body was sent %d times", sent)
+			}
+		})
+	}
+}
+
 // hear lets the odd agency say something.
 func (b *bench) hear(t *testing.T, body string) error {
 	t.Helper()
@@ -241,6 +269,35 @@ func TestANoticeIsKeptWhateverItSays(t *testing.T) {
 		if kept := b.kept(t, body); kept != 1 {
 			t.Errorf("%s: kept %d times", body, kept)
 		}
+	}
+}
+
+// TestAnOldNoticeIsMatchedByALateNumber: nothing here answers it for an hour,
+// an officer is asked, and then an agency's answer names its number.
+func TestAnOldNoticeIsMatchedByALateNumber(t *testing.T) {
+	t.Parallel()
+	odd := newOdd("odd")
+	odd.read = func(body string) (declare.Reading, error) {
+		return declare.Reading{Numbers: map[string]string{"number": body}, Word: "OK", Decision: declare.DecisionReleased}, nil
+	}
+	odd.send = func(string, declare.Dispatch) declare.Outcome {
+		return declare.Outcome{Verdict: declare.VerdictAccepted, Reason: declare.ReasonAnswered, Answer: []byte("answer"),
+			Reading: declare.Reading{Numbers: map[string]string{"number": "N1"}, Decision: declare.DecisionReceived}}
+	}
+	timing := quick()
+	timing.Examine = 100 * time.Millisecond
+	b := newBench(t, timing, odd)
+	must(t, b.hear(t, "N1"))
+	must(t, b.hear(t, "N2"))
+	b.corrupt(t, "UPDATE notice SET received_at = received_at - interval '1 hour'")
+	asked := func() int {
+		return b.number(t, "SELECT count(*) FROM task WHERE kind = 'unmatched' AND closed_at IS NULL")
+	}
+	eventually(t, 10*time.Second, "an officer is asked about both", func() bool { return asked() == 2 })
+	receipt := b.file(t, "LATE-1")
+	b.await(t, receipt.ID, "odd", "the old notice counts", func(_ declare.Status, f declare.FilingStatus) bool { return f.Decision == declare.DecisionReleased })
+	if open := asked(); open != 1 {
+		t.Errorf("%d tasks are open", open)
 	}
 }
 

@@ -1,8 +1,7 @@
--- A notice that found its declaration after all needs no officer any more.
+-- Notices $2 found their declarations after all: no officer is needed any more.
 WITH closed AS (
     UPDATE task t SET closed_at = $1
-     WHERE t.closed_at IS NULL AND t.kind = 'unmatched' AND t.tenant_id = ''
-       AND EXISTS (SELECT FROM notice n WHERE n.id = t.subject AND n.state = 'applied')
+     WHERE t.closed_at IS NULL AND t.kind = 'unmatched' AND t.tenant_id = '' AND t.subject = ANY ($2::text[])
     RETURNING tenant_id, subject, kind, agency, declaration_id, why, opened_at
 )
 INSERT INTO task_closing (tenant_id, subject, kind, agency, declaration_id, why, opened_at, closed_at, resolution, closed_by, note)

@@ -1,12 +1,12 @@
 -- The agencies with messages waiting (counted to 10,000), or held for a reason,
 -- and how each is doing. Messages that wait for an officer do not count.
 WITH RECURSIVE waiting AS (
-    (SELECT agency FROM message WHERE delivery IN ('queued', 'unsure') ORDER BY agency LIMIT 1)
+    SELECT '' AS agency -- before all; a search with no bound reads the whole queue while there are no statistics
     UNION ALL
     SELECT (SELECT m.agency FROM message m WHERE m.delivery IN ('queued', 'unsure') AND m.agency > w.agency ORDER BY m.agency LIMIT 1)
       FROM waiting w WHERE w.agency IS NOT NULL
 ), known AS (
-    SELECT agency FROM waiting WHERE agency IS NOT NULL
+    SELECT agency FROM waiting WHERE agency <> ''
     UNION
     SELECT agency FROM agency_state WHERE state <> 'connected'
 )
@@ -17,5 +17,5 @@ SELECT k.agency, coalesce(s.state, 'connected'), coalesce(s.reason, ''), s.since
     SELECT count(*) AS number, min(created_at) AS oldest
       FROM (SELECT created_at FROM message m
              WHERE m.agency = k.agency AND m.delivery IN ('queued', 'unsure') AND NOT (m.delivery = 'unsure' AND m.reason = 'noWayToAsk')
-             LIMIT 10000) x) q
+             ORDER BY created_at LIMIT 10000) x) q
  ORDER BY k.agency

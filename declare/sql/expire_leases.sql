@@ -1,6 +1,15 @@
--- An expired lease is not a fresh start: the bytes may have left.
-UPDATE message
-   SET delivery = 'unsure', lease_until = NULL, epoch = epoch + 1, next_at = $1, reason = 'leaseExpired', since = $1, expiries = expiries + 1,
+-- An expired lease is not a fresh start: the bytes may have left. At most
+-- 1,000 at a time, in one order for every gateway that sweeps, and none that
+-- somebody is settling.
+WITH lapsed AS (
+    SELECT tenant_id, id FROM message
+     WHERE delivery = 'sending' AND lease_until < $1
+     ORDER BY tenant_id, id LIMIT 1000
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE message m
+   SET delivery = 'unsure', lease_until = NULL, epoch = m.epoch + 1, next_at = $1, reason = 'leaseExpired', since = $1, expiries = m.expiries + 1,
        denials = 0 -- of an earlier copy: they say nothing about the one that may have left now
- WHERE delivery = 'sending' AND lease_until < $1
-RETURNING tenant_id, declaration_id, id, agency, attempts, first_sent_at = sent_at
+  FROM lapsed l
+ WHERE m.tenant_id = l.tenant_id AND m.id = l.id
+RETURNING m.tenant_id, m.declaration_id, m.id, m.agency, m.attempts, m.first_sent_at = m.sent_at

@@ -1,3 +1,4 @@
+-- In one order for everybody, so that two who insert the same do not wait in a circle.
 INSERT INTO agency_number (agency, name, value, tenant_id, declaration_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) ORDER BY 1, 2, 3
     ON CONFLICT DO NOTHING

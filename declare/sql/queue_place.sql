@@ -4,7 +4,7 @@
 SELECT (SELECT count(*) FROM (
             SELECT FROM message o
              WHERE o.agency = m.agency AND o.delivery IN ('queued', 'unsure') AND o.reason <> 'noWayToAsk' AND (o.created_at, o.id) < (m.created_at, m.id)
-             LIMIT 10000) before),
+             ORDER BY o.created_at, o.id LIMIT 10000) before),
        greatest(m.next_at, coalesce(a.next_probe_at, m.next_at)), a.agency IS NOT NULL
   FROM message m
   LEFT JOIN agency_state a ON a.agency = m.agency AND a.state <> 'connected'

@@ -16,18 +16,21 @@ WITH RECURSIVE waiting AS (
     SELECT m.*, row_number() OVER (PARTITION BY m.tenant_id ORDER BY m.next_at) AS turn
       FROM waiting w
      CROSS JOIN LATERAL (
-        SELECT tenant_id, id, delivery, first_sent_at, next_at FROM message
+        SELECT tenant_id, id, created_at, delivery, first_sent_at, next_at FROM message
          WHERE agency = $1 AND tenant_id = w.tenant_id AND delivery IN ('queued', 'unsure') AND next_at <= $3
          ORDER BY next_at LIMIT $2
          FOR UPDATE SKIP LOCKED) m
 ), chosen AS (
     SELECT * FROM due ORDER BY turn, random() LIMIT $2
+), loaded AS ( -- one without its body comes all the same, to be set aside: else it would stay the first for ever
+    SELECT c.*, b.body
+      FROM chosen c
+      LEFT JOIN message_body b ON b.tenant_id = c.tenant_id AND b.message_id = c.id AND b.created_at = c.created_at
 )
 UPDATE message m
    SET delivery = 'sending', epoch = m.epoch + 1, attempts = m.attempts + 1, lease_until = $4,
        first_sent_at = coalesce(m.first_sent_at, $3), sent_at = $3
-  FROM chosen c, message_body b
- WHERE m.tenant_id = c.tenant_id AND m.id = c.id
-   AND b.tenant_id = m.tenant_id AND b.message_id = m.id AND b.created_at = m.created_at
+  FROM loaded l
+ WHERE m.tenant_id = l.tenant_id AND m.id = l.id
 RETURNING m.tenant_id, m.id, m.declaration_id, m.digest, m.epoch, m.attempts, m.denials,
-          c.delivery = 'unsure' AS asked, c.first_sent_at, b.body
+          l.delivery = 'unsure' AS asked, l.first_sent_at, l.body
