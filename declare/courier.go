@@ -184,12 +184,6 @@ func (c *courier) stopping() bool {
 	return c.running == nil || c.running.Err() != nil
 }
 
-func (c *courier) sawBacklog() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.backlog
-}
-
 // reserve keeps a place on the wire for a message that is about to be written
 // down already leased. It gives none while older messages wait.
 func (c *courier) reserve(now time.Time) bool {

@@ -45,7 +45,7 @@ func serverText(err *pgconn.PgError) string {
 // first.
 func typeNames(err error) []string {
 	names := []string{fmt.Sprintf("%T", err)}
-	switch wrapper := err.(type) {
+	switch wrapper := err.(type) { //nolint:errorlint // the chain itself is looked at, link by link
 	case interface{ Unwrap() error }:
 		if cause := wrapper.Unwrap(); cause != nil {
 			names = append(names, typeNames(cause)...)
