@@ -12,4 +12,4 @@ UPDATE message m
   FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::integer[], $8::boolean[], $9::timestamptz[])
        AS s (tenant_id, id, epoch, delivery, next_at, reason, denials, unburnt, first_sent_at)
  WHERE m.tenant_id = s.tenant_id AND m.id = s.id AND m.epoch = s.epoch AND m.delivery = 'sending'
-RETURNING m.id, m.epoch, m.delivery
+RETURNING m.id, s.epoch, m.delivery
