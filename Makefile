@@ -3,8 +3,9 @@
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
 
+# Four tests at once: most of them wait, for leases, deadlines and processes.
 test: setup
-	go test -race -shuffle=on -timeout 15m ./...
+	go test -race -shuffle=on -parallel 4 -timeout 15m ./...
 
 # The long forms of the tests; ONLY is a pattern of their names.
 chaos: setup
