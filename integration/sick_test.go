@@ -47,9 +47,13 @@ type sickroom struct {
 func TestChaosSickAgency(t *testing.T) {
 	onlyInChaos(t)
 	for _, what := range illnesses {
-		t.Run(what.name, func(t *testing.T) { suffers(t, what, 12*time.Second, 25*time.Second) })
+		t.Run(what.name, func(t *testing.T) { suffers(t, what, 20*time.Second, 30*time.Second) })
 	}
 }
+
+// catchingUp is what the others' p99 may be while what waited is sent: what a
+// fresh submission may take while a backlog drains.
+const catchingUp = 250 * time.Millisecond
 
 // suffers is one illness in an installation of its own.
 func suffers(t *testing.T, what illness, calm, ill time.Duration) {
@@ -63,8 +67,8 @@ func suffers(t *testing.T, what illness, calm, ill time.Duration) {
 	l.awaitQuiet(t)
 	found.tell(t, fmt.Sprintf("%s at %d declarations/s", what.name, rate), 0)
 	found.hold(t, 0)
-	if found.ratio() > 125 {
-		t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
+	if found.ratio() > 125 || found.catchUp > catchingUp {
+		t.Errorf("the other agencies' p99 went from %v to %v, and to %v in the catch-up", found.before, found.during, found.catchUp)
 	}
 	l.judge(t, c.promised(t))
 }
@@ -184,6 +188,7 @@ func (o *office) calls(t *testing.T) []simulated.Call {
 // findings are what an illness came to.
 type findings struct {
 	before, during time.Duration // the other agencies' p99, from the 202 to delivered
+	catchUp        time.Duration // the same, while what waited for the sick one is sent
 	messages       int           // filed to the sick agency while it was ill
 	calls          int           // made about them but for probes
 	probes         int           // calls while it was paused
@@ -233,10 +238,9 @@ func (s *sickroom) befalls(t *testing.T, what illness) findings {
 	s.pass(t, drained.Add(s.calm))
 	found := s.account(t, what, fell, well, pauses())
 	found.back, found.expected = back, told
-	found.during = s.others(t, fell, drained)
-	found.before = s.others(t, begun, fell)
+	found.before, found.during, found.catchUp = s.others(t, begun, fell), s.others(t, fell, well), s.others(t, well, drained)
 	if after := s.others(t, drained, time.Now()); s.calm > 0 {
-		t.Logf("the others' p99: %v before, %v during, %v ill only, %v after; drained in %v", found.before, found.during, s.others(t, fell, well), after, drained.Sub(well))
+		t.Logf("the others' p99: %v before, %v while ill, %v in the catch-up of %v, %v after", found.before, found.during, found.catchUp, drained.Sub(well), after)
 		found.before = (found.before + after) / 2
 	}
 	return found
@@ -410,6 +414,7 @@ func (f findings) tell(t *testing.T, name string, spare int) {
 	what := "one agency " + name + ", "
 	if f.before > 0 {
 		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%s (%v, %v)", percent(f.ratio()), f.during, f.before), "1.25")
+		number(t, what+"the others' p99 while it catches up", f.catchUp, catchingUp)
 	}
 	number(t, what+"calls per message but for probes", fmt.Sprintf("%s (%d for %d)", percent(f.perMessage()), f.calls, f.messages), fmt.Sprintf("1.1, and %d calls to spare", spare))
 	number(t, what+"probes in its pauses", fmt.Sprintf("%d in %d", f.probes, f.pauses), f.most)

@@ -30,10 +30,25 @@ func main() {
 
 // untilStopped ends with the first SIGINT or SIGTERM, for commands that then
 // have something to finish; a second one kills. All others die of the first.
+// Nothing hears of the first before the second would kill: who is told that
+// the gateway stops may insist at once.
 func untilStopped(command *cobra.Command) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	ctx, cancel := context.WithCancel(command.Context())
+	signals, heard := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer close(heard)
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, func() {
+		cancel()
+		<-heard
+	}
 }
 
 func run(ctx context.Context, arguments []string) int {
