@@ -41,12 +41,13 @@ var (
 // when it comes back from an outage, until it has proved itself. As many
 // failures in a row as are enough to judge it open the breaker however well
 // the window began.
-func newBreaker(name string, entry breakerEntry, back bool) *breaker {
+func newBreaker(profile declare.Profile, entry breakerEntry, back bool) *breaker {
 	b := &breaker{slow: entry.Slow}
+	window := entry.Window + hangingTime(profile, entry)
 	b.counter = gobreaker.NewCircuitBreaker[declare.Outcome](gobreaker.Settings{
-		Name:         name,
-		Interval:     entry.Window,
-		BucketPeriod: entry.Window / windowParts,
+		Name:         profile.Name,
+		Interval:     window,
+		BucketPeriod: window / windowParts,
 		Timeout:      math.MaxInt64,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			ended := counts.TotalSuccesses + counts.TotalFailures
@@ -59,6 +60,16 @@ func newBreaker(name string, entry breakerEntry, back bool) *breaker {
 		IsExcluded:    func(err error) bool { return errors.Is(err, errExcluded) },
 	})
 	return b
+}
+
+// hangingTime is how long an agency that hangs takes to fail often enough to
+// be judged: at every deadline as often as there are places on the wire. The
+// counter forgets an exchange that began before its window, so the window must
+// be longer than that, or such an agency would never be left alone.
+func hangingTime(profile declare.Profile, entry breakerEntry) time.Duration {
+	places := max(profile.InFlight, 1)
+	rounds := (int(entry.Minimum) + places - 1) / places
+	return time.Duration(rounds) * profile.Deadline
 }
 
 // guard runs one exchange if the breaker lets it through.

@@ -154,7 +154,7 @@ func loadPacked(archive []byte, fsys fs.FS, name string, deployment Deployment) 
 	a.profile.Headers = a.notices.file.Headers
 	a.url = strings.TrimRight(deployment.URL, "/")
 	a.line = newLine(deployment.Token, a.profile.InFlight)
-	a.breaker.Store(newBreaker(a.profile.Name, a.file.Breaker, false))
+	a.breaker.Store(newBreaker(a.profile, a.file.Breaker, false))
 	return a, nil
 }
 

