@@ -1,14 +1,14 @@
-.PHONY: run test chaos teeth build check lint vuln bench setup
+.PHONY: run test chaos teeth build check lint vuln bench setup setup-tests
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
 
 # Four tests at once: most of them wait, for leases, deadlines and processes.
-test: setup
+test: setup-tests
 	go test -race -shuffle=on -parallel 4 -timeout 15m ./...
 
 # The long forms of the tests; ONLY is a pattern of their names.
-chaos: setup
+chaos: setup-tests
 	@.ci/chaos/run '$(ONLY)'
 
 # Builds broken on purpose: every one must be caught.
@@ -35,3 +35,6 @@ vuln:
 
 setup:
 	@.ci/setup
+
+setup-tests:
+	@.ci/setup tests
