@@ -174,7 +174,7 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
 	g.handler = split(
-		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Zone: time.Local}),
+		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Now: time.Now, Zone: time.Local}),
 		api.New(api.Options{
 			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
