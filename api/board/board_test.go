@@ -183,6 +183,7 @@ func TestAddresses(t *testing.T) {
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"192.0.2.1:5", "", "192.0.2.1"}, {"192.0.2.1:5", "10.0.0.1", "192.0.2.1"}, {"127.0.0.1:5", "", "127.0.0.1"},
 		{"127.0.0.1:5", "6.6.6.6, 192.0.2.7", "192.0.2.7"}, {"[::1]:5", "192.0.2.8", "192.0.2.8"},
+		{"[2001:db8::1:2]:5", "", "2001:db8::"}, {"127.0.0.1:5", "nonsense", "nonsense"},
 	} {
 		request := httptest.NewRequest(http.MethodPost, "/board/sign-in", nil)
 		request.RemoteAddr = c.remote

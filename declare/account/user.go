@@ -150,21 +150,23 @@ func (a *Accounts) tidy(ctx context.Context, attempt []byte, now time.Time) erro
 // User gives a user; [ErrUnknown] when there is none.
 func (a *Accounts) User(ctx context.Context, id string) (user User, err error) {
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("user_of_id"), id).Scan(user.columns()...)
+		return user.read(tx.QueryRow(ctx, statement("user_of_id"), id))
 	})
 	return user, known(err)
 }
 
 func (a *Accounts) userNamed(ctx context.Context, name string) (user User, hash string, err error) {
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("user_of_name"), name).Scan(append(user.columns(), &hash)...)
+		return user.read(tx.QueryRow(ctx, statement("user_of_name"), name), &hash)
 	})
 	return user, hash, known(err)
 }
 
-// columns are where a row of a user goes.
-func (u *User) columns() []any {
-	return []any{&u.ID, &u.Name, &u.Role, &u.Agency, &u.Port, &u.Epoch, &u.Created, &u.Disabled}
+// read takes a row of a user, and what else stands in it.
+func (u *User) read(row pgx.Row, more ...any) error {
+	err := row.Scan(append([]any{&u.ID, &u.Name, &u.Role, &u.Agency, &u.Port, &u.Epoch, &u.Created, &u.Disabled}, more...)...)
+	u.Created = u.Created.UTC()
+	return err
 }
 
 // Users gives all users by name.
@@ -175,7 +177,8 @@ func (a *Accounts) Users(ctx context.Context) (users []User, err error) {
 			return err
 		}
 		users, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (user User, err error) {
-			return user, row.Scan(user.columns()...)
+			err = user.read(row)
+			return user, err
 		})
 		return err
 	})
