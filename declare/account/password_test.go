@@ -18,7 +18,7 @@ func TestTheDecoyCostsTheSame(t *testing.T) {
 	if err != nil || *params != hashing || len(salt) != 16 || len(key) != 32 {
 		t.Errorf("%+v, %v", params, err)
 	}
-	if match, err := newPress().matches(t.Context(), "", decoy); match || err != nil {
+	if match, err := matches("", decoy); match || err != nil {
 		t.Errorf("somebody has it: %v", err)
 	}
 }
@@ -32,8 +32,11 @@ func TestFewHashAtOnce(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.matches(ended, "x", decoy); !errors.Is(err, declare.ErrUnavailable) {
+	if _, err := p.hash(ended, "correct horse battery"); !errors.Is(err, declare.ErrUnavailable) {
 		t.Errorf("one more hashes: %v", err)
+	}
+	if _, err := (&Accounts{press: p}).SignIn(ended, "name", "correct horse battery"); !errors.Is(err, declare.ErrUnavailable) {
+		t.Errorf("one more signs in: %v", err)
 	}
 	<-p.places
 	hash, err := p.hash(t.Context(), "correct horse battery")
@@ -41,7 +44,7 @@ func TestFewHashAtOnce(t *testing.T) {
 		t.Fatalf("%v, %d places taken", err, len(p.places))
 	}
 	for password, want := range map[string]bool{"correct horse battery": true, "correct horse batterz": false, "": false, strings.Repeat("x", 1<<20): false} {
-		if match, err := p.matches(t.Context(), password, hash); match != want || err != nil {
+		if match, err := matches(password, hash); match != want || err != nil {
 			t.Errorf("%d characters match: %v, %v", len(password), match, err)
 		}
 	}

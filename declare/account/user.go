@@ -107,11 +107,16 @@ func plainName(name string) string { return strings.ToLower(strings.TrimSpace(na
 // SignIn tells whose name and password these are. It is [ErrUnknown] when
 // nobody's, wrong, or a disabled user's, all after the same work, and
 // [ErrLocked] after too many attempts under a name, whether somebody has it
-// or not: who asks learns no names.
+// or not: who asks learns no names. An attempt counts when it is judged, not
+// while it waits.
 func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, error) {
+	leave, err := a.press.place(ctx)
+	if err != nil {
+		return User{}, err
+	}
+	defer leave()
 	name = plainName(name)
-	attempt := a.vault.hash("sign-in " + name)
-	now := a.moment()
+	attempt, now := a.attemptHash(name), a.moment()
 	counted, err := a.exec(ctx, declare.SystemScope, "note_attempt", attempt, now, mostAttempts, now.Add(-lockTime))
 	if err != nil {
 		return User{}, err
@@ -119,6 +124,17 @@ func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, err
 	if !counted {
 		return User{}, ErrLocked
 	}
+	user, err := a.judge(ctx, name, password)
+	if err != nil {
+		return User{}, err
+	}
+	return user, a.tidy(ctx, attempt, now)
+}
+
+func (a *Accounts) attemptHash(name string) []byte { return a.vault.hash("sign-in " + name) }
+
+// judge does the same work whether there is such a user or not.
+func (a *Accounts) judge(ctx context.Context, name, password string) (User, error) {
 	user, hash, err := a.userNamed(ctx, name)
 	if errors.Is(err, ErrUnknown) {
 		hash, err = decoy, nil
@@ -126,14 +142,11 @@ func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, err
 	if err != nil {
 		return User{}, err
 	}
-	match, err := a.press.matches(ctx, password, hash)
-	if err != nil {
-		return User{}, err
+	match, err := matches(password, hash)
+	if err == nil && (!match || user.Disabled) {
+		err = ErrUnknown
 	}
-	if !match || user.Disabled {
-		return User{}, ErrUnknown
-	}
-	return user, a.tidy(ctx, attempt, now)
+	return user, err
 }
 
 // tidy forgets the attempts of who has succeeded, and what is over.
@@ -201,7 +214,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 		return ErrUnknown
 	}
 	if err == nil {
-		_, err = a.exec(ctx, declare.SystemScope, "forget_attempts", a.vault.hash("sign-in "+name))
+		_, err = a.exec(ctx, declare.SystemScope, "forget_attempts", a.attemptHash(name))
 	}
 	return err
 }
