@@ -3,6 +3,7 @@ package clearance
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,10 +20,9 @@ type Question struct {
 	Port    string
 	Chapter string // of the harmonized system, two digits
 	Stage   string
-	From    time.Time // stages that ended at or after this
-	Until   time.Time // and before this
-	Every   string    // "day" or "week": also their course over time
-	By      string    // "kind", "port" or "chapter": of each of them
+	Period         // in which the stage ended
+	Every   string // "day" or "week": also their course over time
+	By      string // "kind", "port" or "chapter": of each of them, without a course
 }
 
 // What a question's Every and By may be.
@@ -66,7 +66,7 @@ func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (s
 		if err := readLarge(ctx, tx); err != nil {
 			return err
 		}
-		if stages, err = readStages(ctx, tx, q); err != nil || q.Every == "" {
+		if stages, err = readStages(ctx, tx, q); err != nil || q.Every == "" || q.By != "" {
 			return err
 		}
 		return readCourse(ctx, tx, q, stages)
@@ -87,7 +87,7 @@ func readLarge(ctx context.Context, tx pgx.Tx) error {
 
 // filters are the parameters that the statements about stages share.
 func (q Question) filters(more ...any) []any {
-	return append([]any{q.From, q.Until, q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage}, more...)
+	return append([]any{q.First, q.Last.AddDate(0, 0, 1), q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage}, more...)
 }
 
 func readStages(ctx context.Context, tx pgx.Tx, q Question) ([]Stage, error) {
@@ -119,8 +119,7 @@ func figures(count int64, percentiles []int64) Figures {
 	return Figures{count, percentiles[0], percentiles[1]}
 }
 
-// readCourse completes stages, which are of all kinds, ports and chapters
-// together.
+// readCourse completes stages by what they took over time.
 func readCourse(ctx context.Context, tx pgx.Tx, q Question, stages []Stage) error {
 	rows, err := tx.Query(ctx, statement("course"), q.filters(q.Every)...)
 	if err != nil {
@@ -139,4 +138,36 @@ func readCourse(ctx context.Context, tx pgx.Tx, q Question, stages []Stage) erro
 		return nil
 	})
 	return err
+}
+
+// ErrPeriod is given for a period that ends before it begins, or is too long.
+var ErrPeriod = errors.New("clearance: not a period")
+
+const (
+	usualDays = 30
+	mostDays  = 3 * 366
+)
+
+// Period is a stretch of days in UTC, the first and the last both in it.
+type Period struct{ First, Last time.Time }
+
+// Period reads a period from days such as 2026-03-02. Empty, the last is today
+// and the first makes it 30 days. The error is [ErrPeriod].
+func (c *Clearance) Period(first, last string) (p Period, err error) {
+	p.Last = c.now().UTC().Truncate(24 * time.Hour)
+	if last != "" {
+		if p.Last, err = time.Parse(time.DateOnly, last); err != nil {
+			return p, ErrPeriod
+		}
+	}
+	p.First = p.Last.AddDate(0, 0, 1-usualDays)
+	if first != "" {
+		if p.First, err = time.Parse(time.DateOnly, first); err != nil {
+			return p, ErrPeriod
+		}
+	}
+	if p.Last.Before(p.First) || p.Last.After(p.First.AddDate(0, 0, mostDays)) {
+		return p, ErrPeriod
+	}
+	return p, nil
 }
