@@ -13,6 +13,7 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/clearance"
 )
 
 // Root is the path under which every page stands.
@@ -20,17 +21,19 @@ const Root = "/board/"
 
 // Options are what the pages stand on.
 type Options struct {
-	Accounts *account.Accounts
-	IDs      *declare.IDs
-	Log      *slog.Logger
-	Zone     *time.Location // of the times shown
+	Accounts  *account.Accounts
+	Clearance *clearance.Clearance
+	IDs       *declare.IDs
+	Log       *slog.Logger
+	Zone      *time.Location // of the times shown
 }
 
 type board struct {
-	accounts *account.Accounts
-	ids      *declare.IDs
-	log      *slog.Logger
-	zone     *time.Location
+	accounts  *account.Accounts
+	clearance *clearance.Clearance
+	ids       *declare.IDs
+	log       *slog.Logger
+	zone      *time.Location
 
 	mux      *http.ServeMux
 	static   static
@@ -51,7 +54,7 @@ func New(options Options) http.Handler {
 
 func newBoard(options Options) (*board, error) {
 	b := &board{
-		accounts: options.Accounts, ids: options.IDs, log: options.Log, zone: options.Zone,
+		accounts: options.Accounts, clearance: options.Clearance, ids: options.IDs, log: options.Log, zone: options.Zone,
 		mux: http.NewServeMux(),
 	}
 	var err error
@@ -67,6 +70,7 @@ func newBoard(options Options) (*board, error) {
 	b.sessions = newSessions(options.Accounts.Sessions())
 	b.registerSigning()
 	b.registerHome()
+	b.registerClearance()
 	return b, nil
 }
 
