@@ -42,7 +42,10 @@ type board struct {
 	sessions sessions
 }
 
-// New makes the handler of everything under [Root]. It panics when one of this
+// Holds tells whether a path is one of the board's.
+func Holds(path string) bool { return strings.HasPrefix(path+"/", Root) }
+
+// New makes the handler of what [Holds]. It panics when one of this
 // package's own files is wrong: that is a mistake in what was built.
 func New(options Options) http.Handler {
 	b, err := newBoard(options)
@@ -68,6 +71,7 @@ func newBoard(options Options) (*board, error) {
 		return nil, err
 	}
 	b.sessions = newSessions(options.Accounts.Sessions())
+	b.mux.Handle("GET "+strings.TrimSuffix(Root, "/"), http.RedirectHandler(Root, http.StatusSeeOther))
 	b.registerSigning()
 	b.registerHome()
 	b.registerClearance()

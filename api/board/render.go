@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-//go:embed templates
+//go:embed templates/*.html
 var templateFiles embed.FS
 
 // pages are the parsed templates: language, then name of the page's file.

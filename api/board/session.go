@@ -36,15 +36,16 @@ type visitor struct {
 
 // sessions are kept under two cookies: over TLS one that browsers guard
 // better, which they do not keep for plain HTTP. The cookie ends with the
-// browser.
+// browser; it is lax, not strict, because links from a mail must open the page.
 type sessions struct{ plain, secure *scs.SessionManager }
 
 func newSessions(store *account.Sessions) sessions {
 	manager := func(name string, secure bool) *scs.SessionManager {
-		m := scs.New()
-		m.Store, m.IdleTimeout, m.Lifetime = store, sessionIdle, sessionLife
-		m.Cookie.Name, m.Cookie.Secure, m.Cookie.Persist = name, secure, false
-		return m
+		// Not by scs.New: it starts a store of its own, which nobody would stop.
+		return &scs.SessionManager{
+			Store: store, IdleTimeout: sessionIdle, Lifetime: sessionLife, Codec: scs.GobCodec{},
+			Cookie: scs.SessionCookie{Name: name, Path: "/", Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode},
+		}
 	}
 	return sessions{manager("singlewindow-session", false), manager("__Host-singlewindow-session", true)}
 }

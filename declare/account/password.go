@@ -3,13 +3,17 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/text/unicode/norm"
+
+	"singlewindow/declare"
 )
 
 // ErrBadPassword is given for a password that cannot be taken.
@@ -62,13 +66,19 @@ func (p press) matches(ctx context.Context, password, hash string) (match bool, 
 	return match, err
 }
 
-// work waits for a place. What a hash leaves behind is collected at once: the
+// hashingPatience bounds the wait for a place: whoever would wait longer asks
+// again, and a crowd at the door does not grow.
+const hashingPatience = 5 * time.Second
+
+// work waits for a place; [declare.ErrUnavailable] when none is free. What a hash leaves behind is collected at once: the
 // collector, tuned to be lazy, would let it pile up.
 func (p press) work(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, hashingPatience)
+	defer cancel()
 	select {
 	case p.places <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: too many sign-ins at once", declare.ErrUnavailable)
 	}
 	defer func() {
 		runtime.GC()

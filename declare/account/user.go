@@ -68,8 +68,8 @@ func (u User) Scope() declare.Scope {
 // error is [ErrUserExists], [ErrBadUser] or [ErrBadPassword].
 func (a *Accounts) CreateUser(ctx context.Context, user User, password string) (User, error) {
 	user.Name = plainName(user.Name)
-	if !isUser(user) {
-		return User{}, ErrBadUser
+	if err := user.Check(); err != nil {
+		return User{}, err
 	}
 	hash, err := a.press.hash(ctx, password)
 	if err != nil {
@@ -86,17 +86,19 @@ func (a *Accounts) CreateUser(ctx context.Context, user User, password string) (
 	return user, nil
 }
 
-func isUser(u User) bool {
-	if !userName.MatchString(u.Name) || u.Agency != "" && !agencyName.MatchString(u.Agency) || u.Port != "" && !portCode.MatchString(u.Port) {
-		return false
+// Check tells whether there can be such a user: [ErrBadUser] when not.
+func (u User) Check() error {
+	wellFormed := userName.MatchString(plainName(u.Name)) && (u.Agency == "" || agencyName.MatchString(u.Agency)) && (u.Port == "" || portCode.MatchString(u.Port))
+	places := 0
+	for _, place := range []string{u.Agency, u.Port} {
+		if place != "" {
+			places++
+		}
 	}
-	switch u.Role {
-	case Official:
-		return (u.Agency == "") != (u.Port == "")
-	case Operator, Auditor:
-		return u.Agency == "" && u.Port == ""
+	if wellFormed && (u.Role == Official && places == 1 || (u.Role == Operator || u.Role == Auditor) && places == 0) {
+		return nil
 	}
-	return false
+	return ErrBadUser
 }
 
 // plainName is how a name is kept; people do not mind capitals.
