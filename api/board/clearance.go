@@ -33,7 +33,7 @@ type clearancePage struct {
 
 // stageRow is one line of the table.
 type stageRow struct {
-	clearance.Stage
+	clearance.Times
 	Track, Name        string // in words
 	Median, P90, Count string
 	Address            string // where the line leads: its course, or only what it is of
@@ -125,7 +125,7 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 }
 
 // row shows a stage. Its address keeps the filters that are set.
-func (p *clearancePage) row(stage clearance.Stage, query url.Values, words *words) stageRow {
+func (p *clearancePage) row(stage clearance.Times, query url.Values, words *words) stageRow {
 	address := url.Values{}
 	for name, values := range query {
 		if values[0] != "" && name != "lang" {
@@ -142,7 +142,7 @@ func (p *clearancePage) row(stage clearance.Stage, query url.Values, words *word
 		address.Del("agency")
 	}
 	return stageRow{
-		Stage: stage, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
+		Times: stage, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
 		Median: words.lapse(stage.MedianMilliseconds), P90: words.lapse(stage.P90Milliseconds), Count: groupThousands(int(stage.Count)),
 		Address: clearancePath + "?" + address.Encode(), Chosen: stage.Stage == p.Stage && stage.Agency == p.Question.Agency,
 	}

@@ -47,13 +47,13 @@ const restPerWork = 3
 
 // Run folds what happens to declarations into the table of spans until ctx ends.
 // Where several processes run, one of them does the work at any time.
-func (c *Clearance) Run(ctx context.Context) error {
+func (c *Clearance) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 		}
 		begun := c.now()
