@@ -20,10 +20,7 @@ type facets struct {
 	chapters pattern
 }
 
-var (
-	portName = regexp.MustCompile(`^[A-Z0-9]{2,17}$`)
-	chapter  = regexp.MustCompile(`^[0-9]{2}`)
-)
+var chapter = regexp.MustCompile(`^[0-9]{2}`)
 
 func compileFacets(file string, src []byte) (facets, error) {
 	var f facets

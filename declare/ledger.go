@@ -78,7 +78,9 @@ func AgencyScope(agency string) Scope {
 	return Scope{"agency:" + agency}
 }
 
-// PortScope sees the declarations of one port, with their filings and events.
+var portName = regexp.MustCompile(`^[A-Z0-9]{2,17}$`)
+
+// PortScope sees the declarations of one port, by its code.
 func PortScope(port string) Scope {
 	if !portName.MatchString(port) {
 		port = "-"
