@@ -18,6 +18,7 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/event"
 )
 
 // Options are what the handler stands on.
@@ -25,6 +26,8 @@ type Options struct {
 	Gateway  *declare.Gateway
 	Accounts *account.Accounts
 	Kinds    map[string]*declare.Kind
+	Events   *event.Stream
+	Follow   Following
 	IDs      *declare.IDs
 	Log      *slog.Logger
 	Version  string // of the product, for the OpenAPI document; "" is "unversioned"
@@ -37,6 +40,8 @@ type api struct {
 	gateway  *declare.Gateway
 	accounts *account.Accounts
 	kinds    map[string]*declare.Kind
+	events   *event.Stream
+	streams  *streams
 	ids      *declare.IDs
 	log      *slog.Logger
 	ping     func(context.Context) error
@@ -71,12 +76,13 @@ func newAPI(options Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{
-		gateway: options.Gateway, accounts: options.Accounts, kinds: options.Kinds, ids: options.IDs, log: options.Log, ping: options.Ping,
+		gateway: options.Gateway, accounts: options.Accounts, kinds: options.Kinds, events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
+	a.registerEvents()
 	a.registerAgencies()
 	a.registerKinds()
 	a.registerCodeLists()
