@@ -109,6 +109,15 @@ func (b *Board) Notice(ctx context.Context, scope declare.Scope, tenant, declara
 	return b.text(ctx, scope, "notice_text", tenant, declaration, id)
 }
 
+// OpenNotice gives the bytes of a notice that belongs to no declaration;
+// [declare.ErrMissing] when the scope sees none.
+func (b *Board) OpenNotice(ctx context.Context, scope declare.Scope, id string) (text Text, err error) {
+	err = b.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, statement("open_notice"), id).Scan(&text.Agency, &text.Body)
+	})
+	return text, missing(err)
+}
+
 func (b *Board) text(ctx context.Context, scope declare.Scope, name, tenant, declaration, id string) (text Text, err error) {
 	err = b.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement(name), tenant, declaration, id).Scan(&text.Agency, &text.Body)
