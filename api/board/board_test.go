@@ -23,7 +23,7 @@ func must(t testing.TB, err error) {
 // needs only when there is a session.
 func newPages(t testing.TB) *board {
 	t.Helper()
-	b, err := newBoard(Options{Accounts: &account.Accounts{}, IDs: declare.NewIDs(time.Now, rand.Reader), Log: slog.New(slog.DiscardHandler), Zone: time.UTC})
+	b, err := newBoard(Options{Accounts: &account.Accounts{}, IDs: declare.NewIDs(time.Now, rand.Reader), Log: slog.New(slog.DiscardHandler), Now: time.Now, Zone: time.UTC})
 	must(t, err)
 	return b
 }

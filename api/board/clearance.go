@@ -102,7 +102,7 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 	if stages.By != "" {
 		stages.Stage = page.Stage
 	}
-	course.Stage, course.Every, course.By = page.Stage, page.Every, ""
+	course.Stage, course.Every, course.By, course.Whole = page.Stage, page.Every, "", course.Agency == ""
 	found, err := b.clearance.Ask(r.Context(), v.Scope(), stages)
 	if err != nil {
 		return page, err
@@ -116,10 +116,8 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 	for _, stage := range found {
 		page.Rows = append(page.Rows, page.row(stage, r.URL.Query(), words))
 	}
-	for _, stage := range points {
-		if stage.Agency == page.Question.Agency {
-			page.Trend = trendOf(stage, page.Question.Period, page.Every, words)
-		}
+	for _, stage := range points { // one at most
+		page.Trend = trendOf(stage, page.Question.Period, page.Every, words)
 	}
 	return page, words.err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type Question struct {
 	Tenant  string
 	Agency  string // its own track; "" is every track
+	Whole   bool   // only the track of the declaration as a whole
 	Kind    string
 	Port    string
 	Chapter string // of the harmonized system, two digits
@@ -62,6 +64,12 @@ type Point struct {
 // whole comes first, then the agencies by name, each with its stages in the
 // order of [Stages].
 func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (stages []Times, err error) {
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	err = c.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
 		if err := readLarge(ctx, tx); err != nil {
 			return err
@@ -80,14 +88,14 @@ func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (s
 // readLarge prepares a transaction for reading much of a table, against what
 // the ledger's connections are set to.
 func readLarge(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "+
-		"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '64MB'")
+	_, err := tx.Exec(ctx, fmt.Sprintf("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d; "+
+		"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '64MB'", longestAnswer.Milliseconds()))
 	return err
 }
 
 // filters are the parameters that the statements about stages share.
 func (q Question) filters(more ...any) []any {
-	return append([]any{q.First, q.Last.AddDate(0, 0, 1), q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage}, more...)
+	return append([]any{q.First, q.Last.AddDate(0, 0, 1), q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage, q.Whole}, more...)
 }
 
 func readStages(ctx context.Context, tx pgx.Tx, q Question) ([]Times, error) {
