@@ -40,6 +40,7 @@ const (
 	codeNoticeTooLarge     problemCode = "notice.tooLarge"
 	codeNoticeMalformed    problemCode = "notice.malformed"
 	codeNoticeUnreadable   problemCode = "notice.unreadable"
+	codeStreamsTooMany     problemCode = "streams.tooMany"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -34,6 +34,7 @@ type Kind struct {
 	shape    *shape
 	rules    *Rules
 	keys     []keyRule
+	facets   facets
 }
 
 // Key is one value that declarations are searched by.
@@ -87,6 +88,12 @@ func loadKind(folder string, lists map[string]*CodeList) (*Kind, error) {
 		return nil, err
 	}
 	if k.keys, err = compileKeys(name, src); err != nil {
+		return nil, err
+	}
+	if name, src, err = file("facets.yaml"); err != nil {
+		return nil, err
+	}
+	if k.facets, err = compileFacets(name, src); err != nil {
 		return nil, err
 	}
 	k.Samples, err = fs.Sub(embedded, path.Join(folder, "samples"))

@@ -13,6 +13,9 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	queries "singlewindow/declare/board"
+	"singlewindow/declare/clearance"
+	"singlewindow/declare/event"
 )
 
 // Root is the path under which every page stands.
@@ -20,25 +23,36 @@ const Root = "/board/"
 
 // Options are what the pages stand on.
 type Options struct {
-	Accounts *account.Accounts
-	IDs      *declare.IDs
-	Log      *slog.Logger
-	Now      func() time.Time
-	Zone     *time.Location // of the times shown
+	Gateway   *declare.Gateway
+	Ledger    *declare.Ledger
+	Accounts  *account.Accounts
+	Clearance *clearance.Clearance
+	Events    *event.Stream
+	Kinds     map[string]*declare.Kind
+	IDs       *declare.IDs
+	Log       *slog.Logger
+	Now       func() time.Time
+	Zone      *time.Location // of the times shown
 }
 
 type board struct {
-	accounts *account.Accounts
-	ids      *declare.IDs
-	log      *slog.Logger
-	now      func() time.Time
-	zone     *time.Location
+	gateway   *declare.Gateway
+	queries   *queries.Board
+	accounts  *account.Accounts
+	clearance *clearance.Clearance
+	events    *event.Stream
+	kinds     map[string]*declare.Kind
+	ids       *declare.IDs
+	log       *slog.Logger
+	now       func() time.Time
+	zone      *time.Location
 
 	mux      *http.ServeMux
 	static   static
 	texts    texts
 	pages    pages
 	sessions sessions
+	watching chan struct{} // holds a token for each live page
 }
 
 // Holds tells whether a path is one of the board's.
@@ -56,8 +70,9 @@ func New(options Options) http.Handler {
 
 func newBoard(options Options) (*board, error) {
 	b := &board{
-		accounts: options.Accounts, ids: options.IDs, log: options.Log, now: options.Now, zone: options.Zone,
-		mux: http.NewServeMux(),
+		gateway: options.Gateway, queries: queries.Open(options.Ledger, options.Now), accounts: options.Accounts, clearance: options.Clearance, events: options.Events, kinds: options.Kinds,
+		ids: options.IDs, log: options.Log, now: options.Now, zone: options.Zone,
+		mux: http.NewServeMux(), watching: make(chan struct{}, mostLive),
 	}
 	var err error
 	if b.static, err = loadStatic(); err != nil {
@@ -72,7 +87,11 @@ func newBoard(options Options) (*board, error) {
 	b.sessions = newSessions(options.Accounts.Sessions())
 	b.mux.Handle("GET "+strings.TrimSuffix(Root, "/"), http.RedirectHandler(Root, http.StatusSeeOther))
 	b.registerSigning()
-	b.registerHome()
+	b.registerList()
+	b.registerDeclaration()
+	b.registerTasks()
+	b.registerLive()
+	b.registerClearance()
 	return b, nil
 }
 

@@ -82,6 +82,7 @@ func (b *board) functions(language string) template.FuncMap {
 		"time":     b.timeTag,
 		"duration": func(d time.Duration) (string, error) { return b.duration(language, d) },
 		"number":   groupThousands,
+		"day":      func(at time.Time) string { return at.In(b.zone).Format(time.DateOnly) },
 		"zone":     func() string { return strings.TrimSuffix(b.now().In(b.zone).Format("UTC-07:00"), "+00:00") },
 	}
 }

@@ -111,3 +111,9 @@ func (b *board) switchLanguage(w http.ResponseWriter, r *http.Request) {
 }
 
 func isSpoken(chosen string) bool { return chosen == spoken[0] || chosen == spoken[1] }
+
+// has tells whether there is such a sentence.
+func (t texts) has(key string) bool {
+	_, known := t[key]
+	return known
+}

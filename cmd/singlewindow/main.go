@@ -85,7 +85,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
-		submitCommand(), validateCommand(), statusCommand(),
+		submitCommand(), validateCommand(), statusCommand(), eventsCommand(),
 		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {

@@ -23,17 +23,20 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/clearance"
+	"singlewindow/declare/event"
 	"singlewindow/xsd"
 )
 
 // store is the ledger and what stands beside it, opened.
 type store struct {
-	ledger   *declare.Ledger
-	accounts *account.Accounts
-	ids      *declare.IDs
-	private  *privatepostgres.Server // nil when the database is somebody else's
-	options  privatepostgres.Options // of the private one
-	stopBy   time.Time               // when a fast stop of the private one is given up; zero: in its own time
+	ledger    *declare.Ledger
+	accounts  *account.Accounts
+	clearance *clearance.Clearance
+	ids       *declare.IDs
+	private   *privatepostgres.Server // nil when the database is somebody else's
+	options   privatepostgres.Options // of the private one
+	stopBy    time.Time               // when a fast stop of the private one is given up; zero: in its own time
 }
 
 // openStore connects to the configured database, or starts the private one.
@@ -52,13 +55,13 @@ func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (
 		}
 		url = opened.private.URL()
 	}
-	if err := opened.connect(ctx, s, url); err != nil {
+	if err := opened.connect(ctx, s, url, log); err != nil {
 		return nil, errors.Join(err, opened.close())
 	}
 	return opened, nil
 }
 
-func (o *store) connect(ctx context.Context, s settings, url string) error {
+func (o *store) connect(ctx context.Context, s settings, url string, log *slog.Logger) error {
 	var err error
 	if o.ledger, err = declare.OpenLedger(ctx, url, time.Now()); err != nil {
 		return err
@@ -67,7 +70,10 @@ func (o *store) connect(ctx context.Context, s settings, url string) error {
 	if err != nil {
 		return err
 	}
-	o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader)
+	if o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader); err != nil {
+		return err
+	}
+	o.clearance, err = clearance.Open(ctx, o.ledger, time.Now, clearance.DefaultPause, log)
 	return err
 }
 
@@ -135,6 +141,7 @@ type gateway struct {
 	folders  *adapters.Folders
 	slots    *xsd.Slots
 	gateway  *declare.Gateway
+	events   *event.Stream
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -173,13 +180,17 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
+	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
-		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Now: time.Now, Zone: time.Local}),
+		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
 		api.New(api.Options{
-			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Gateway: g.gateway, Accounts: g.accounts, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
 	return nil
 }
+
+// newsEvery is how often events are looked for while somebody follows them.
+const newsEvery = 250 * time.Millisecond
 
 // split gives the officials' pages what is theirs, and all else to the API,
 // each with its path as it came.
@@ -225,13 +236,15 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, followed := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
+	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
+	helpers.Go(func() { g.clearance.Run(beside) })
 
 	var failure error
 	select {
@@ -247,6 +260,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	defer cancel()
 	stopBeside()
 	helpers.Wait()
+	failure = errors.Join(failure, <-followed)
 	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
 	stopDelivering()
 	select {

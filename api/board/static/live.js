@@ -1,0 +1,51 @@
+// Keeps the lines of the list as they are: each change is told by the server,
+// and the line of a declaration that is shown is fetched anew.
+(() => {
+  "use strict";
+  const list = document.querySelector("[data-live]");
+  if (!list || !window.EventSource) return;
+  const said = document.getElementById("live-said");
+  const newer = document.getElementById("live-newer");
+  const fetching = new Map();
+
+  async function renew(change) {
+    const row = document.getElementById("row-" + change.id);
+    if (!row) return;
+    const address = "/board/declarations/" + encodeURIComponent(change.tenant) + "/" + encodeURIComponent(change.id) + "/row";
+    const answer = await fetch(address, {headers: {"HX-Request": "true"}});
+    if (!answer.ok || answer.redirected) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    const fresh = holder.content.querySelector("#row-" + change.id);
+    const now = document.getElementById("row-" + change.id);
+    if (!fresh || !now) return;
+    const focused = now.contains(document.activeElement);
+    fresh.classList.add("fresh");
+    now.replaceWith(fresh);
+    if (focused) fresh.querySelector("a").focus();
+    said.textContent = fresh.dataset.said;
+  }
+
+  // One fetch of a line at a time: what comes meanwhile is fetched afterwards.
+  function changed(change) {
+    const under = fetching.get(change.id);
+    if (under) { under.again = true; return; }
+    const state = {again: false};
+    fetching.set(change.id, state);
+    renew(change).catch(() => {}).finally(() => {
+      fetching.delete(change.id);
+      if (state.again) changed(change);
+    });
+  }
+
+  const source = new EventSource(list.dataset.live);
+  source.addEventListener("declarations", (event) => {
+    for (const change of JSON.parse(event.data)) {
+      if (document.getElementById("row-" + change.id)) changed(change);
+      else if (change.new) newer.hidden = false;
+    }
+  });
+  source.addEventListener("open", () => list.classList.add("live"));
+  source.addEventListener("error", () => list.classList.remove("live"));
+  window.addEventListener("pagehide", () => source.close());
+})();
