@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
 	"declare/clearance":   {"declare"},
+	"declare/sheet":       {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
 	"adapters":            {"declare", "mapping", "xsd"},
