@@ -22,6 +22,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 	"singlewindow/xsd"
 )
 
@@ -133,7 +134,9 @@ type gateway struct {
 	schemas  fs.FS // supplies agency folders; nil supplies nothing
 	folders  *adapters.Folders
 	slots    *xsd.Slots
+	readers  atomic.Pointer[[]*adapters.Agency] // of messages, see readXML
 	gateway  *declare.Gateway
+	batches  *batch.Batches
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -144,13 +147,13 @@ func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, e
 		return nil, err
 	}
 	g := &gateway{store: opened}
-	if err := g.open(s, log); err != nil {
+	if err := g.open(ctx, s, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }
 
-func (g *gateway) open(s settings, log *slog.Logger) error {
+func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error {
 	deployments, err := s.deployments()
 	if err != nil {
 		return err
@@ -172,8 +175,11 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
+	if err := g.openBatches(ctx, kinds, log); err != nil {
+		return err
+	}
 	g.handler = api.New(api.Options{
-		Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+		Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 	})
 	return nil
 }
@@ -210,13 +216,14 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, worked := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
+	go func() { worked <- g.batches.Run(beside) }()
 
 	var failure error
 	select {
@@ -225,6 +232,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 		delivered <- nil
 	case failure = <-served:
 	case failure = <-lost:
+	case failure = <-worked:
+		worked <- nil
 	}
 	g.stopping.Store(true)
 	g.stopBy = time.Now().Add(storeTime)
@@ -232,7 +241,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	defer cancel()
 	stopBeside()
 	helpers.Wait()
-	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
+	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log), <-worked)
 	stopDelivering()
 	select {
 	case err := <-delivered:
