@@ -187,6 +187,8 @@ func (l *line) batch(t *testing.T, tenant, id string) api.BatchView {
 // ended waits until a batch is worked off.
 func (l *line) ended(t *testing.T, tenant, id string, within time.Duration) (b api.BatchView) {
 	t.Helper()
+	begun := time.Now()
+	defer func() { t.Logf("DEBUG worked off after %v", time.Since(begun)) }()
 	eventually(t, within, "the batch is worked off", func() bool {
 		l.mustRun(t)
 		b = l.batch(t, tenant, id)
@@ -249,7 +251,7 @@ func (l *line) delivered(t *testing.T, within time.Duration) {
 	t.Helper()
 	eventually(t, within, "every message is delivered", func() bool {
 		l.mustRun(t)
-		return l.count(t, "SELECT count(*) FROM message WHERE delivery <> 'delivered'") == 0
+		return l.count(t, unsent) == 0
 	})
 }
 
