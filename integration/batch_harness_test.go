@@ -270,7 +270,6 @@ func residentPeak(t *testing.T, p *process) int {
 	return 0
 }
 
-
 func dial(t *testing.T, address string) *net.TCPConn {
 	t.Helper()
 	connection, err := net.Dial("tcp", address)

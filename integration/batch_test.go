@@ -90,7 +90,9 @@ func asJSON(t *testing.T, value any) string {
 // mustPoint: a result has an error at this row and column.
 func mustPoint(t *testing.T, result api.RowView, row int, heading string) {
 	t.Helper()
-	if !slices.ContainsFunc(result.Errors, func(e api.CellComplaint) bool { return e.Row == row && e.Heading == heading && e.Column != "" && e.Message != "" }) {
+	if !slices.ContainsFunc(result.Errors, func(e api.CellComplaint) bool {
+		return e.Row == row && e.Heading == heading && e.Column != "" && e.Message != ""
+	}) {
 		t.Errorf("no error at row %d, %s: %s", row, heading, asJSON(t, result))
 	}
 }
@@ -379,4 +381,3 @@ func TestBatchStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 		t.Errorf("row-level security is forced on %d of 5 tables, %d can be deleted from", forced, deletable)
 	}
 }
-

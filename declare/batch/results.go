@@ -41,7 +41,7 @@ func (b *Batches) Rows(ctx context.Context, tenant, id string, verdict Verdict, 
 func (b *Batches) source(ctx context.Context, tenant, id string) (*source, error) {
 	s := &source{}
 	var columns, heading []byte
-	err := b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err := b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("source"), tenant, id).Scan(&s.digest, &s.bytes, &s.Name, &s.kind, &s.Format, &s.Encoding, &s.Sheet, &columns, &heading, &s.state)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -54,7 +54,7 @@ func (b *Batches) source(ctx context.Context, tenant, id string) (*source, error
 }
 
 func (b *Batches) results(ctx context.Context, tenant, id string, s *source, verdict Verdict, after, limit int) (found []Result, err error) {
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("items"), tenant, id, verdict, after, limit)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (b *Batches) addStatuses(ctx context.Context, tenant, id string, s *source,
 	if len(filed) == 0 {
 		return nil
 	}
-	statuses, err := b.Gateway.Statuses(ctx, tenant, filed)
+	statuses, err := b.gateway.Statuses(ctx, tenant, filed)
 	if err != nil {
 		return err
 	}
