@@ -18,6 +18,7 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 	"singlewindow/declare/clearance"
 	"singlewindow/declare/event"
 )
@@ -26,6 +27,7 @@ import (
 type Options struct {
 	Gateway   *declare.Gateway
 	Accounts  *account.Accounts
+	Batches   *batch.Batches
 	Clearance *clearance.Clearance
 	Kinds     map[string]*declare.Kind
 	Events    *event.Stream
@@ -41,6 +43,7 @@ type Options struct {
 type api struct {
 	gateway   *declare.Gateway
 	accounts  *account.Accounts
+	batches   *batch.Batches
 	clearance *clearance.Clearance
 	kinds     map[string]*declare.Kind
 	events    *event.Stream
@@ -79,13 +82,14 @@ func newAPI(options Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{
-		gateway: options.Gateway, accounts: options.Accounts, clearance: options.Clearance, kinds: options.Kinds,
+		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, clearance: options.Clearance, kinds: options.Kinds,
 		events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
+	a.registerBatches()
 	a.registerEvents()
 	a.registerAgencies()
 	a.registerKinds()

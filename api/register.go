@@ -41,6 +41,10 @@ const (
 	codeNoticeMalformed    problemCode = "notice.malformed"
 	codeNoticeUnreadable   problemCode = "notice.unreadable"
 	codeStreamsTooMany     problemCode = "streams.tooMany"
+	codeBatchTooLarge      problemCode = "batch.tooLarge"
+	codeBatchNoTable       problemCode = "batch.noTable"
+	codeMappingRefused     problemCode = "mapping.refused"
+	codeMappingTooLarge    problemCode = "mapping.tooLarge"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
 	"declare/clearance":   {"declare"},
+	"declare/batch":       {"declare", "declare/sheet"},
 	"declare/sheet":       {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 }
 
 // sqlOwners are the packages whose files may speak to PostgreSQL.
-var sqlOwners = []string{"declare", "declare/account", "declare/clearance", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
+var sqlOwners = []string{"declare", "declare/account", "declare/batch", "declare/clearance", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
 
 var vague = []string{"util", "utils", "common", "model", "models", "types", "service", "helper", "helpers", "internal"}
 

@@ -152,7 +152,7 @@ func (st *stage) set(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	s.Agencies = st.simulators.agencies
-	if err := st.gateway.open(s, log); err != nil {
+	if err := st.gateway.open(ctx, s, log); err != nil {
 		return err
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -23,6 +23,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 	"singlewindow/declare/clearance"
 	"singlewindow/declare/event"
 	"singlewindow/xsd"
@@ -140,7 +141,9 @@ type gateway struct {
 	schemas  fs.FS // supplies agency folders; nil supplies nothing
 	folders  *adapters.Folders
 	slots    *xsd.Slots
+	readers  atomic.Pointer[[]*adapters.Agency] // of messages, see readXML
 	gateway  *declare.Gateway
+	batches  *batch.Batches
 	events   *event.Stream
 	handler  http.Handler
 	stopping atomic.Bool
@@ -152,13 +155,13 @@ func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, e
 		return nil, err
 	}
 	g := &gateway{store: opened}
-	if err := g.open(s, log); err != nil {
+	if err := g.open(ctx, s, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }
 
-func (g *gateway) open(s settings, log *slog.Logger) error {
+func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error {
 	deployments, err := s.deployments()
 	if err != nil {
 		return err
@@ -180,11 +183,14 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
+	if err := g.openBatches(ctx, kinds, log); err != nil {
+		return err
+	}
 	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
 		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
 		api.New(api.Options{
-			Gateway: g.gateway, Accounts: g.accounts, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
 	return nil
 }
@@ -236,7 +242,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost, followed := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, followed, worked := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
@@ -245,6 +251,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 	helpers.Go(func() { g.clearance.Run(beside) })
+	go func() { worked <- g.batches.Run(beside) }()
 
 	var failure error
 	select {
@@ -253,6 +260,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 		delivered <- nil
 	case failure = <-served:
 	case failure = <-lost:
+	case failure = <-worked:
+		worked <- nil
 	}
 	g.stopping.Store(true)
 	g.stopBy = time.Now().Add(storeTime)
@@ -261,7 +270,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	stopBeside()
 	helpers.Wait()
 	failure = errors.Join(failure, <-followed)
-	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
+	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log), <-worked)
 	stopDelivering()
 	select {
 	case err := <-delivered:
