@@ -133,13 +133,13 @@ func (p place) complain(err error) error {
 	return err
 }
 
-// behind is what both operations let clients say about their place.
-type behind struct {
+// Behind is part of the input of both: where in the feed the client stands.
+type Behind struct {
 	After       string `query:"after" maxLength:"100" doc:"The cursor to go on behind; beginning: everything there is" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 	LastEventID string `header:"Last-Event-ID" maxLength:"100" doc:"Of a stream that is taken up again: the last id that came, before after" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 }
 
-func (b behind) place() place {
+func (b Behind) place() place {
 	p := place{b.After, "/query/after"}
 	if b.LastEventID != "" {
 		p = place{b.LastEventID, "/header/Last-Event-ID"}
@@ -152,7 +152,7 @@ func (b behind) place() place {
 
 type feedInput struct {
 	Caller
-	behind
+	Behind
 	Limit int `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most so many; a stream has no end"`
 }
 
@@ -176,7 +176,7 @@ func (a *api) feed(ctx context.Context, in *feedInput) (*huma.StreamResponse, er
 
 type listInput struct {
 	Caller
-	behind
+	Behind
 	ID string `path:"id" doc:"The declaration's id" example:"dec_01KDTP3X8Q0000000000000001"`
 }
 

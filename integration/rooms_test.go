@@ -18,6 +18,7 @@ import (
 var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
+	"declare/event":       {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
 	"adapters":            {"declare", "mapping", "xsd"},
@@ -30,7 +31,7 @@ var allowed = map[string][]string{
 }
 
 // sqlOwners are the packages whose files may speak to PostgreSQL.
-var sqlOwners = []string{"declare", "declare/account", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
+var sqlOwners = []string{"declare", "declare/account", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
 
 var vague = []string{"util", "utils", "common", "model", "models", "types", "service", "helper", "helpers", "internal"}
 
