@@ -57,6 +57,7 @@ func (a *api) registerEvents() {
 		security: tenantKey,
 		problems: []problemCode{codeStreamsTooMany},
 	})
+	feed.Middlewares = append(huma.Middlewares{a.inTurn}, feed.Middlewares...)
 	a.givesPage(&feed, reflect.TypeFor[EventPage]())
 	handle(a, feed, a.feed)
 
@@ -67,6 +68,7 @@ func (a *api) registerEvents() {
 		security:    tenantKey,
 		problems:    []problemCode{codeResourceMissing, codeStreamsTooMany},
 	})
+	list.Middlewares = append(huma.Middlewares{a.inTurn}, list.Middlewares...)
 	a.givesPage(&list, reflect.TypeFor[EventList]())
 	handle(a, list, a.list)
 }
@@ -126,9 +128,6 @@ type place struct{ cursor, pointer string }
 func (p place) complain(err error) error {
 	if errors.Is(err, event.ErrCursor) {
 		return &failure{code: codeParameterInvalid, faults: []declare.Fault{{Code: string(codeParameterInvalid), Pointer: p.pointer}}}
-	}
-	if errors.Is(err, event.ErrStopped) {
-		return &notReady{err}
 	}
 	return err
 }
@@ -220,15 +219,42 @@ func wantsStream(r *request) bool {
 // streams counts the open ones of each tenant.
 type streams struct {
 	Following
-	mu   sync.Mutex
-	open map[string]int
+	opening chan struct{} // holds a token for each that is being opened
+	mu      sync.Mutex
+	open    map[string]int
 }
+
+// mostOpening is how many streams are opened at once: when a gateway is back,
+// all its clients are too, and each asks the database who it is and where it
+// stands.
+const mostOpening = 4
 
 func newStreams(f Following) *streams {
 	f.PerTenant = cmp.Or(f.PerTenant, 1000)
 	f.Heartbeat = cmp.Or(f.Heartbeat, 15*time.Second)
 	f.SlowClient = cmp.Or(f.SlowClient, 10*time.Second)
-	return &streams{Following: f, open: map[string]int{}}
+	return &streams{Following: f, opening: make(chan struct{}, mostOpening), open: map[string]int{}}
+}
+
+// inTurn lets streams be opened a few at a time. It stands before the question
+// who asks; a stream that has begun makes room for the next.
+func (a *api) inTurn(ctx huma.Context, next func(huma.Context)) {
+	r := ctx.(*request)
+	if !wantsStream(r) {
+		next(r)
+		return
+	}
+	waited, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	select {
+	case a.streams.opening <- struct{}{}:
+	case <-waited.Done():
+		a.refuse(r, declare.ErrUnavailable)
+		return
+	}
+	r.opened = sync.OnceFunc(func() { <-a.streams.opening })
+	defer r.opened()
+	next(r)
 }
 
 // enter counts a stream of a tenant where there is room for it.
@@ -289,7 +315,9 @@ type follower struct {
 
 // run writes events until the client, its key or the gateway is gone.
 func (f *follower) run(page *event.Page) {
-	if !f.begin() {
+	began := f.begin()
+	f.request.opened()
+	if !began {
 		return
 	}
 	f.heartbeat = time.NewTicker(f.api.streams.Heartbeat)
@@ -317,7 +345,7 @@ func (f *follower) begin() bool {
 	f.control = http.NewResponseController(f.writer)
 	// The time for reading the request is over when it is read; left as it
 	// is, it would end the exchange.
-	return f.went(f.control.SetReadDeadline(time.Time{})) && f.send(streamBegins+f.cursor+"\n\n")
+	return f.went(f.control.SetReadDeadline(time.Time{})) && f.send([]byte(streamBegins+f.cursor+"\n\n"))
 }
 
 // wait returns true when there may be more to write, in any case soon if
@@ -332,11 +360,11 @@ func (f *follower) wait(failed bool) bool {
 		case <-f.request.Context().Done():
 			return false
 		case _, open := <-f.news.News():
-			return open || f.send(streamEnds) && false
+			return open || f.send([]byte(streamEnds)) && false
 		case <-again:
 			return true
 		case <-f.heartbeat.C:
-			if !f.welcome() || !f.send(streamLives) {
+			if !f.welcome() || !f.send([]byte(streamLives)) {
 				return false
 			}
 		}
@@ -354,35 +382,32 @@ func (f *follower) write(page *event.Page) bool {
 	if page == nil || len(page.Entries) == 0 {
 		return true
 	}
-	for _, text := range page.Texts(f.api.streamed) {
-		if !f.put(text) {
-			return false
-		}
+	if !f.send(page.Text(f.api.streamed)) {
+		return false
 	}
 	f.cursor = page.Next
-	return f.went(f.control.Flush())
+	return true
 }
 
-// streamed is an event as it stands in a stream.
-func (a *api) streamed(e event.Entry) []byte {
-	data, err := json.Marshal(told(e)) // no line breaks
-	if err != nil {
-		a.log.Error("an event cannot be written", "event", e.ID)
+// streamed is a page as it stands in a stream.
+func (a *api) streamed(entries []event.Entry) (text []byte) {
+	for _, e := range entries {
+		data, err := json.Marshal(told(e)) // no line breaks
+		if err != nil {
+			a.log.Error("an event cannot be written", "event", e.ID)
+		}
+		text = fmt.Appendf(text, "id: %s\nevent: %s\ndata: %s\n\n", e.Cursor, e.Type, data)
 	}
-	return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", e.Cursor, e.Type, data)
+	return text
 }
 
-func (f *follower) send(text string) bool {
-	return f.put([]byte(text)) && f.went(f.control.Flush())
-}
-
-// put writes within the time a slow client has.
-func (f *follower) put(text []byte) bool {
+// send writes within the time a slow client has.
+func (f *follower) send(text []byte) bool {
 	if !f.went(f.control.SetWriteDeadline(time.Now().Add(f.api.streams.SlowClient))) {
 		return false
 	}
 	_, err := f.writer.Write(text)
-	return f.went(err)
+	return f.went(err) && f.went(f.control.Flush())
 }
 
 // went tells whether something went well; nobody is there to be told if not.

@@ -2,7 +2,7 @@ package event
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,8 +22,9 @@ const (
 	mostNews = 2000
 )
 
-// ErrStopped is given to subscribers when the stream has ended.
-var ErrStopped = errors.New("event: the stream has ended")
+// ErrStopped is given to subscribers when the stream has ended; it is a kind of
+// [declare.ErrUnavailable].
+var ErrStopped = fmt.Errorf("event: the stream has ended: %w", declare.ErrUnavailable)
 
 // Subscription hears of news for one filter. Who subscribes reads first and
 // waits afterwards: what comes between is news.
@@ -51,19 +52,14 @@ type Page struct {
 	err   error
 
 	writing sync.Once
-	texts   [][]byte
+	text    []byte
 }
 
-// Texts gives each entry as a reader wants it written, which is done once for
-// all who share the page: every reader must write alike.
-func (p *Page) Texts(write func(Entry) []byte) [][]byte {
-	p.writing.Do(func() {
-		p.texts = make([][]byte, len(p.Entries))
-		for i, entry := range p.Entries {
-			p.texts[i] = write(entry)
-		}
-	})
-	return p.texts
+// Text gives the page as its readers write it, which is done once for all who
+// share it: every reader must write alike.
+func (p *Page) Text(write func([]Entry) []byte) []byte {
+	p.writing.Do(func() { p.text = write(p.Entries) })
+	return p.text
 }
 
 // Subscribe begins to wait for events of a filter. Close it in the end.
