@@ -19,8 +19,9 @@ import (
 var Statements embed.FS
 
 const (
-	// MostCounted is where counting stops: a count of one more means "more".
-	MostCounted = 10_000
+	// MostCounted is where counting stops in each status, unless all that match
+	// are few: a count of one more means "more".
+	MostCounted = 2000
 	// Window is how far back the list goes when nobody says from when.
 	Window = 30 * 24 * time.Hour
 	// few declarations of an agency or port are read one by one.
@@ -81,7 +82,8 @@ type Badge struct {
 type Page struct {
 	Lines  []Line
 	Next   *Place                  // nil: there are no more
-	Counts map[declare.Overall]int // of the whole list, each at most MostCounted+1
+	Counts map[declare.Overall]int // of the whole list, each at most MostCounted+1 unless Exact
+	Exact  bool
 	From   time.Time               // how far back was looked; zero: all the way
 }
 
@@ -178,6 +180,7 @@ func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, er
 		return nil, err
 	}
 	if q.filter.Number != "" || by != "" {
+		page.Exact = true
 		return q.few(ctx, tx, by, page.Counts)
 	}
 	if err := q.count(ctx, tx, page.Counts); err != nil {
@@ -276,7 +279,7 @@ func (q *question) few(ctx context.Context, tx pgx.Tx, by string, counts map[dec
 	var count int
 	_, err = pgx.ForEachRow(rows, []any{&k.tenant, &k.id, &k.at, &status, &count}, func() error {
 		if k.id == "" {
-			counts[status] = min(count, MostCounted+1)
+			counts[status] = count
 		} else {
 			found = append(found, k)
 		}
