@@ -50,8 +50,8 @@ type Ledger struct {
 }
 
 // A Scope says whose rows a transaction may see; row-level security in the
-// database enforces it. Make one with [TenantScope], [AgencyScope] or
-// [SystemScope].
+// database enforces it. Make one with [TenantScope], [AgencyScope],
+// [PortScope] or [SystemScope].
 type Scope struct{ setting string }
 
 // SystemScope sees everything: for the gateway's own work.
@@ -76,6 +76,16 @@ func AgencyScope(agency string) Scope {
 		agency = "-"
 	}
 	return Scope{"agency:" + agency}
+}
+
+var portName = regexp.MustCompile(`^[A-Z0-9]{2,17}$`)
+
+// PortScope sees the declarations of one port, by its code.
+func PortScope(port string) Scope {
+	if !portName.MatchString(port) {
+		port = "-"
+	}
+	return Scope{"port:" + port}
 }
 
 // OpenLedger brings the database at url up to date and connects to it. The

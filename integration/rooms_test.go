@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"adapters":            {"declare", "mapping", "xsd"},
 	"adapters/simulated":  {"adapters", "declare", "mapping", "xsd"},
 	"api":                 {"declare", "declare/…"},
+	"api/board":           {"declare", "declare/…"},
 	"cmd/privatepostgres": {},
 	"cmd/agencysim":       {"*"},
 	"cmd/singlewindow":    {"*"},

@@ -88,7 +88,7 @@ func rootCommand() *cobra.Command {
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
 		submitCommand(), validateCommand(), statusCommand(), uploadCommand(), watchCommand(),
-		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
+		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usageArgs(command.Args)

@@ -19,6 +19,7 @@ import (
 
 	"singlewindow/adapters"
 	"singlewindow/api"
+	"singlewindow/api/board"
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
@@ -172,10 +173,24 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
-	g.handler = api.New(api.Options{
-		Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
-	})
+	g.handler = split(
+		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Zone: time.Local}),
+		api.New(api.Options{
+			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+		}))
 	return nil
+}
+
+// split gives the officials' pages what is theirs, and all else to the API,
+// each with its path as it came.
+func split(pages, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if board.Holds(r.URL.Path) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // ready tells whether a request can be answered well: not while stopping, and
