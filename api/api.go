@@ -18,12 +18,14 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 )
 
 // Options are what the handler stands on.
 type Options struct {
 	Gateway  *declare.Gateway
 	Accounts *account.Accounts
+	Batches  *batch.Batches
 	Kinds    map[string]*declare.Kind
 	IDs      *declare.IDs
 	Log      *slog.Logger
@@ -36,6 +38,7 @@ type Options struct {
 type api struct {
 	gateway  *declare.Gateway
 	accounts *account.Accounts
+	batches  *batch.Batches
 	kinds    map[string]*declare.Kind
 	ids      *declare.IDs
 	log      *slog.Logger
@@ -71,12 +74,13 @@ func newAPI(options Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{
-		gateway: options.Gateway, accounts: options.Accounts, kinds: options.Kinds, ids: options.IDs, log: options.Log, ping: options.Ping,
+		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, kinds: options.Kinds, ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
+	a.registerBatches()
 	a.registerAgencies()
 	a.registerKinds()
 	a.registerCodeLists()

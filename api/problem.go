@@ -75,7 +75,10 @@ func diagnose(err error) finding {
 		lost       *lostBody
 		idle       *notReady
 	)
+	about, isFile := batchFinding(err)
 	switch {
+	case isFile:
+		return about
 	case errors.As(err, &own):
 		return finding{code: own.code, faults: own.faults, headers: challenge(own.code)}
 	case errors.As(err, &refusal):

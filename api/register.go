@@ -40,6 +40,10 @@ const (
 	codeNoticeTooLarge     problemCode = "notice.tooLarge"
 	codeNoticeMalformed    problemCode = "notice.malformed"
 	codeNoticeUnreadable   problemCode = "notice.unreadable"
+	codeBatchTooLarge      problemCode = "batch.tooLarge"
+	codeBatchNoTable       problemCode = "batch.noTable"
+	codeMappingRefused     problemCode = "mapping.refused"
+	codeMappingTooLarge    problemCode = "mapping.tooLarge"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -18,6 +18,7 @@ import (
 var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
+	"declare/sheet":       {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
 	"adapters":            {"declare", "mapping", "xsd"},
