@@ -19,6 +19,7 @@ import (
 	"singlewindow/declare"
 	"singlewindow/declare/account"
 	"singlewindow/declare/batch"
+	"singlewindow/declare/event"
 )
 
 // Options are what the handler stands on.
@@ -27,6 +28,8 @@ type Options struct {
 	Accounts *account.Accounts
 	Batches  *batch.Batches
 	Kinds    map[string]*declare.Kind
+	Events   *event.Stream
+	Follow   Following
 	IDs      *declare.IDs
 	Log      *slog.Logger
 	Version  string // of the product, for the OpenAPI document; "" is "unversioned"
@@ -40,6 +43,8 @@ type api struct {
 	accounts *account.Accounts
 	batches  *batch.Batches
 	kinds    map[string]*declare.Kind
+	events   *event.Stream
+	streams  *streams
 	ids      *declare.IDs
 	log      *slog.Logger
 	ping     func(context.Context) error
@@ -74,13 +79,14 @@ func newAPI(options Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{
-		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, kinds: options.Kinds, ids: options.IDs, log: options.Log, ping: options.Ping,
+		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, kinds: options.Kinds, events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
 	a.registerBatches()
+	a.registerEvents()
 	a.registerAgencies()
 	a.registerKinds()
 	a.registerCodeLists()

@@ -105,7 +105,7 @@ func (a *api) serveDocument() error {
 	document := a.huma.OpenAPI()
 	document.Info.Description = "One declaration in, every agency informed, one answer back. Problems are application/problem+json; decide by their code."
 	document.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
-	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Batches"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Problems"}, {Name: "Health"}}
+	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Batches"}, {Name: "Events"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Problems"}, {Name: "Health"}}
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		tenantKey:        {Type: "http", Scheme: "bearer", BearerFormat: "sw_live_…", Description: "An enterprise's API key"},
 		agencyCredential: {Type: "http", Scheme: "bearer", BearerFormat: "swa_…", Description: "An agency's credential: good for its own notices"},

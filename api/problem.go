@@ -137,6 +137,8 @@ func challenge(code problemCode) map[string]string {
 		return map[string]string{"WWW-Authenticate": "Bearer"}
 	case codeCredentialUnknown:
 		return map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`}
+	case codeStreamsTooMany:
+		return map[string]string{"Retry-After": "10"}
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ const (
 	codeBatchNoTable       problemCode = "batch.noTable"
 	codeMappingRefused     problemCode = "mapping.refused"
 	codeMappingTooLarge    problemCode = "mapping.tooLarge"
+	codeStreamsTooMany     problemCode = "streams.tooMany"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -87,7 +87,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
-		submitCommand(), validateCommand(), statusCommand(), uploadCommand(), watchCommand(),
+		submitCommand(), validateCommand(), statusCommand(), eventsCommand(), uploadCommand(), watchCommand(),
 		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {

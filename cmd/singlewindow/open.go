@@ -23,6 +23,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/event"
 	"singlewindow/xsd"
 )
 
@@ -135,6 +136,7 @@ type gateway struct {
 	folders  *adapters.Folders
 	slots    *xsd.Slots
 	gateway  *declare.Gateway
+	events   *event.Stream
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -173,10 +175,11 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
+	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
 		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Zone: time.Local}),
 		api.New(api.Options{
-			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
 	return nil
 }
@@ -192,6 +195,9 @@ func split(pages, rest http.Handler) http.Handler {
 		rest.ServeHTTP(w, r)
 	})
 }
+
+// newsEvery is how often events are looked for while somebody follows them.
+const newsEvery = 250 * time.Millisecond
 
 // ready tells whether a request can be answered well: not while stopping, and
 // not without the database.
@@ -225,12 +231,13 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, followed := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
+	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 
 	var failure error
@@ -247,6 +254,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	defer cancel()
 	stopBeside()
 	helpers.Wait()
+	failure = errors.Join(failure, <-followed)
 	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
 	stopDelivering()
 	select {

@@ -1,0 +1,259 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"singlewindow/declare"
+)
+
+const (
+	// mostReading is how many subscribers read at once: a thousand that are
+	// woken together must not take the database from those who file.
+	mostReading = 4
+	// readTime bounds a subscriber's wait for its turn and the page.
+	readTime = 10 * time.Second
+	// mostNews is how many new events are looked at to find whom to wake;
+	// beyond it everybody is woken.
+	mostNews = 2000
+)
+
+// ErrStopped is given to subscribers when the stream has ended.
+var ErrStopped = errors.New("event: the stream has ended")
+
+// Subscription hears of news for one filter. Who subscribes reads first and
+// waits afterwards: what comes between is news.
+type Subscription struct {
+	stream *Stream
+	filter Filter
+	news   chan struct{}
+}
+
+// topic is everybody who waits for the same, and the page they read last.
+type topic struct {
+	subscriptions map[*Subscription]struct{}
+	page          *shared
+}
+
+// shared is a page that is read once for all who stand at the same cursor.
+type shared struct {
+	after string
+	limit int
+	done  chan struct{} // closed when what follows is there
+
+	entries []Entry
+	next    string
+	err     error
+}
+
+// Subscribe begins to wait for events of a filter. Close it in the end.
+func (s *Stream) Subscribe(filter Filter) *Subscription {
+	sub := &Subscription{stream: s, filter: filter, news: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended() {
+		close(sub.news)
+		return sub
+	}
+	waiting := s.topics[filter]
+	if waiting == nil {
+		waiting = &topic{subscriptions: map[*Subscription]struct{}{}}
+		s.topics[filter] = waiting
+	}
+	waiting.subscriptions[sub] = struct{}{}
+	return sub
+}
+
+// News receives when there may be something behind the cursor. It is closed
+// when the stream ends, so that whoever waits goes elsewhere.
+func (u *Subscription) News() <-chan struct{} { return u.news }
+
+// Close ends the subscription; a second time does nothing.
+func (u *Subscription) Close() {
+	s := u.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := s.topics[u.filter]
+	if waiting == nil {
+		return
+	}
+	delete(waiting.subscriptions, u)
+	if len(waiting.subscriptions) == 0 {
+		delete(s.topics, u.filter)
+	}
+}
+
+// After is the stream's After for the subscription's filter. Who stands at the
+// same cursor shares one page, which nobody may change; few pages are read at
+// once, the others wait for their turn.
+func (u *Subscription) After(ctx context.Context, after string, limit int) ([]Entry, string, error) {
+	if u.stream.ended() {
+		return nil, "", ErrStopped
+	}
+	page, mine := u.page(after, limit)
+	if mine {
+		page.entries, page.next, page.err = u.stream.inTurn(context.WithoutCancel(ctx), u.filter, after, limit)
+		if page.err != nil {
+			u.stream.forget(u.filter, page)
+		}
+		close(page.done)
+	}
+	select {
+	case <-page.done:
+		return page.entries, page.next, page.err
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	}
+}
+
+// page gives the page to read, and whether it is the caller who must read it.
+func (u *Subscription) page(after string, limit int) (page *shared, mine bool) {
+	s := u.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := s.topics[u.filter]
+	if waiting != nil && waiting.page != nil && waiting.page.after == after && waiting.page.limit == limit {
+		return waiting.page, false
+	}
+	page = &shared{after: after, limit: limit, done: make(chan struct{})}
+	if waiting != nil {
+		waiting.page = page
+	}
+	return page, true
+}
+
+// forget makes the next reader ask again.
+func (s *Stream) forget(filter Filter, page *shared) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if waiting := s.topics[filter]; waiting != nil && waiting.page == page {
+		waiting.page = nil
+	}
+}
+
+func (s *Stream) inTurn(ctx context.Context, filter Filter, after string, limit int) ([]Entry, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	select {
+	case s.reading <- struct{}{}:
+	case <-s.stopped:
+		return nil, "", ErrStopped
+	case <-ctx.Done():
+		return nil, "", declare.ErrUnavailable
+	}
+	defer func() { <-s.reading }()
+	return s.After(ctx, filter, after, limit)
+}
+
+// Run wakes subscribers until ctx ends, then ends every subscription.
+func (s *Stream) Run(ctx context.Context) error {
+	defer s.end()
+	ticker := time.NewTicker(s.poll)
+	defer ticker.Stop()
+	var seen uint64 // every event below was told of; 0 while nobody waits
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if !s.awaited() {
+			seen = 0
+			continue
+		}
+		upTo, err := s.look(ctx, seen)
+		if err == nil {
+			seen = upTo
+		} else if !failing && ctx.Err() == nil {
+			s.log.Warn("events cannot be read, trying on", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// look wakes whoever has events from seen on, everybody when seen is 0, and
+// says how far it saw.
+func (s *Stream) look(ctx context.Context, seen uint64) (upTo uint64, err error) {
+	var found []news
+	err = s.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, statement("horizon")).Scan(&upTo); err != nil || seen == 0 || upTo == seen {
+			return err
+		}
+		rows, err := tx.Query(ctx, statement("news"), seen, upTo, mostNews)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[news])
+		return err
+	})
+	if err != nil {
+		return seen, err
+	}
+	if seen == 0 || len(found) == mostNews {
+		s.wake(func(Filter) bool { return true })
+	} else if len(found) > 0 {
+		s.wake(concerns(found))
+	}
+	return upTo, nil
+}
+
+// news says which declaration something happened to.
+type news struct{ Tenant, Declaration string }
+
+// concerns tells whom news may concern.
+func concerns(found []news) func(Filter) bool {
+	known := map[news]bool{}
+	for _, one := range found {
+		known[one], known[news{Tenant: one.Tenant}] = true, true
+	}
+	return func(filter Filter) bool { return filter.Tenant == "" || known[news{filter.Tenant, filter.Declaration}] }
+}
+
+func (s *Stream) wake(concerned func(Filter) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for filter, waiting := range s.topics {
+		if !concerned(filter) {
+			continue
+		}
+		waiting.page = nil
+		for sub := range waiting.subscriptions {
+			select {
+			case sub.news <- struct{}{}:
+			default: // it has not looked since it was last woken
+			}
+		}
+	}
+}
+
+func (s *Stream) awaited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.topics) > 0
+}
+
+// ended tells whether Run is over.
+func (s *Stream) ended() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.stopped)
+	for _, waiting := range s.topics {
+		for sub := range waiting.subscriptions {
+			close(sub.news)
+		}
+	}
+	clear(s.topics)
+}
