@@ -68,7 +68,7 @@ func dropAll(t *testing.T, d drop) {
 			return answered[declare.Status](t, d, reference+".status.json").Status == declare.OverallClosed
 		})
 	}
-	marked, err := os.ReadFile(filepath.Join(d.folder, "InBox", "订单 七月.marked.csv"))
+	marked, err := os.ReadFile(filepath.Join(d.folder, "InBox", "订单 七月.csv.marked.csv"))
 	must(t, err)
 	if !bytes.Contains(marked, []byte("W-TABLE-5")) || bytes.Equal(marked, table(t, "W-TABLE")) {
 		t.Errorf("marked up:\n%s", marked)
@@ -176,6 +176,9 @@ func dropGuarded(t *testing.T, d drop) {
 }
 
 
+// stranger is the number of a user who owns nothing.
+const stranger = 65534
+
 // dropForbidden: what cannot be used is named.
 func dropForbidden(t *testing.T, d drop) {
 	if given := d.shell(t, acme, "watch", filepath.Join(d.folder, "none")); given.code != 1 || !strings.Contains(given.messages, "none") {
@@ -192,15 +195,15 @@ func dropForbidden(t *testing.T, d drop) {
 	if os.Geteuid() != 0 {
 		return // only root can be somebody else
 	}
-	for folder := range map[string]bool{"OutBox": true, "FailBox": true, "InBox": true, ".singlewindow/taken": true, ".singlewindow/followed": true, ".singlewindow": true, ".": true} {
-		must(t, os.Chown(filepath.Join(d.folder, folder), nobody, nobody))
+	for _, folder := range []string{".", ".singlewindow", ".singlewindow/taken", ".singlewindow/followed", "OutBox", "FailBox", "InBox"} {
+		must(t, os.Chown(filepath.Join(d.folder, folder), stranger, stranger))
 	}
 	must(t, os.Chmod(filepath.Dir(filepath.Dir(d.folder)), 0o755))
 	must(t, os.Chmod(filepath.Dir(d.folder), 0o755))
 	command := d.command(t, "singlewindow", d.arguments(t)...)
 	command.Env = append(os.Environ(), "SINGLEWINDOW_KEY="+d.keys[acme])
 	command.Args = slices.DeleteFunc(command.Args, func(argument string) bool { return argument == "--key-file" || strings.HasSuffix(argument, ".key") })
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
 	messages, err := command.CombinedOutput()
 	if err == nil || command.ProcessState.ExitCode() != 1 || !bytes.Contains(messages, []byte(sent+" cannot be used: ")) {
 		t.Errorf("without rights: %v: %s", err, messages)

@@ -99,11 +99,11 @@ func TestUpload(t *testing.T) {
 		filed     int
 	}{
 		"all rows taken":           {[]string{good}, 0, []string{"bat_", "done", "2 rows, 2 declarations: 0 refused, 2 filed"}, "U-GOOD", 2},
-		"a dry run":                {[]string{dry, "--dry-run"}, 0, []string{"1 valid, nothing is filed"}, "U-DRY", 0},
+		"a dry run":                {[]string{dry, "--dry-run"}, 0, []string{"0 filed, 1 good but not filed"}, "U-DRY", 0},
 		"not waited for":           {[]string{later, "--no-wait"}, 0, []string{"bat_"}, "U-LATER", 1},
 		"all or nothing":           {[]string{strict, "--all-or-nothing"}, 4, []string{"BAD-STRICT-2", "row 2", "schema.required"}, "U-STRICT", 0},
 		"no table at all":          {[]string{nonsense}, 1, []string{"batch."}, "-", 0},
-		"no such mapping":          {[]string{good, "--mapping", "none"}, 1, []string{"batch."}, "-", 0},
+		"no such mapping":          {[]string{good, "--mapping", "none"}, 1, nil, "-", 0},
 		"no such kind":             {[]string{good, "--kind", "none"}, 1, nil, "-", 0},
 		"no such file":             {[]string{noFile}, 2, []string{noFile}, "-", 0},
 		"a folder":                 {[]string{folder}, 2, []string{folder}, "-", 0},

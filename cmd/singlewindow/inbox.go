@@ -12,10 +12,10 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -401,14 +401,28 @@ func safeName(reference string) string {
 	}, reference)
 }
 
-// saveMarked fetches the file with its wrong cells marked.
+// markedEndings are those of marked-up files, by media type.
+var markedEndings = map[string]string{mediaTypes[".csv"]: ".marked.csv", mediaTypes[".xlsx"]: ".marked.xlsx"}
+
+// saveMarked fetches the file with its wrong cells marked; of what is no table
+// there is none.
 func (w *watcher) saveMarked(ctx context.Context, name, id string) error {
-	extension := filepath.Ext(name)
-	_, p, err := w.client.saveMarked(ctx, id, w.in(inFolder, strings.TrimSuffix(name, extension)+".marked"+extension))
+	fetched := w.in(ownFolder, "marked")
+	media, p, err := w.client.saveMarked(ctx, id, fetched)
+	if p != nil && p.Status == http.StatusConflict {
+		return nil
+	}
 	if p != nil {
 		err = refusal{p}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	media, _, err = mime.ParseMediaType(media)
+	if err != nil {
+		return err
+	}
+	return os.Rename(fetched, w.in(inFolder, name+markedEndings[media]))
 }
 
 // writeResult writes what became of a file.

@@ -40,6 +40,7 @@ type batch struct {
 	Items        int         `json:"items"`
 	Filed        int         `json:"filed"`
 	Rejected     int         `json:"rejected"`
+	Valid        int         `json:"valid"` // sound, but not filed
 	Waiting      int         `json:"waiting"`
 	Errors       []cellFault `json:"errors,omitempty"` // of the file as a whole
 }
@@ -56,7 +57,7 @@ func (b *batch) over() bool { return b.State == batchDone || b.State == batchRef
 type batchRow struct {
 	Sheet         string          `json:"sheet,omitempty"`
 	Row           int             `json:"row"` // the first of them, counted as the user's program does
-	Rows          int             `json:"rows"`
+	Rows          []int           `json:"rows"` // all of them
 	Reference     string          `json:"reference"`
 	Verdict       string          `json:"verdict"`
 	DeclarationID string          `json:"declarationId,omitempty"`
@@ -86,7 +87,7 @@ func addBatchFlags(command *cobra.Command, o *batchOptions) {
 	flags := command.Flags()
 	flags.StringVar(&o.kind, "kind", "goods", "kind of the declarations")
 	flags.StringVar(&o.mapping, "mapping", "", "saved column mapping that the headings follow")
-	flags.StringVar(&o.encoding, "encoding", "", "encoding of a CSV file: utf-8 or gb18030 (default: found out)")
+	flags.StringVar(&o.encoding, "encoding", "", "encoding of the file: utf-8 or gb18030 (default: found out)")
 	flags.StringVar(&o.sheet, "sheet", "", "sheet of a workbook (default: the first)")
 	flags.BoolVar(&o.allOrNothing, "all-or-nothing", false, "file nothing of a file in which a row is wrong")
 }
@@ -160,19 +161,16 @@ func (c *client) batch(ctx context.Context, id string) (batch, *problem, error) 
 // rowPage is one answer of a batch's rows.
 type rowPage struct {
 	Rows []batchRow `json:"rows"`
-	Next string     `json:"next"`
+	Next int        `json:"next"` // 0: there is no more
 }
 
 // rowsAtOnce are asked for.
-const rowsAtOnce = 500
+const rowsAtOnce = 200
 
-func (c *client) rowsAfter(ctx context.Context, id, verdict, after string) (rowPage, *problem, error) {
-	values := url.Values{"limit": {strconv.Itoa(rowsAtOnce)}}
+func (c *client) rowsAfter(ctx context.Context, id, verdict string, after int) (rowPage, *problem, error) {
+	values := url.Values{"limit": {strconv.Itoa(rowsAtOnce)}, "after": {strconv.Itoa(after)}}
 	if verdict != "" {
 		values.Set("verdict", verdict)
-	}
-	if after != "" {
-		values.Set("after", after)
 	}
 	status, content, err := c.call(ctx, http.MethodGet, "/v1/batches/"+url.PathEscape(id)+"/rows?"+values.Encode(), nil, nil)
 	return decide[rowPage](status, http.StatusOK, content, err)
@@ -182,13 +180,13 @@ func (c *client) rowsAfter(ctx context.Context, id, verdict, after string) (rowP
 // and says when to give up, see insist.
 func (c *client) rows(ctx context.Context, id, verdict string, lost func(error) error) ([]batchRow, error) {
 	rows := []batchRow{}
-	for after := ""; ; {
+	for after := 0; ; {
 		page, err := insist(ctx, lost, func() (rowPage, *problem, error) { return c.rowsAfter(ctx, id, verdict, after) })
 		if err != nil {
 			return rows, err
 		}
 		rows = append(rows, page.Rows...)
-		if after = page.Next; after == "" {
+		if after = page.Next; after == 0 {
 			return rows, nil
 		}
 	}
@@ -313,8 +311,7 @@ func (u *uploading) files(ctx context.Context, names []string) error {
 		}
 		var refused refusal
 		if errors.As(err, &refused) {
-			fmt.Fprint(u.messages, name, ": ")
-			printProblem(u.messages, "", refused.problem)
+			printProblem(u.messages, name, refused.problem)
 			err = errRefused
 		} else if err != nil && !errors.Is(err, errRefused) && !errors.Is(err, errRowsRefused) {
 			failure = errors.Join(failure, fmt.Errorf("%s: %w", name, err))
@@ -350,12 +347,11 @@ func (u *uploading) file(ctx context.Context, name string) (uploaded, error) {
 		return one, err
 	}
 	gauge.end()
+	err = u.tell(one)
 	if u.marked != "" {
-		if err := u.saveMarked(ctx, one.Batch.ID, gauge); err != nil {
-			return one, err
-		}
+		err = errors.Join(err, u.saveMarked(ctx, one.Batch.ID, gauge))
 	}
-	return one, u.tell(one)
+	return one, err
 }
 
 // send uploads the file; when that breaks off it starts again a few times.
@@ -470,12 +466,11 @@ func (b *batch) summary() string {
 	if b.Sheet != "" {
 		found += fmt.Sprintf(", sheet %q", b.Sheet)
 	}
-	taken := "filed"
-	if b.DryRun {
-		taken = "valid, nothing is filed"
+	text := fmt.Sprintf("%s  %s (%s): %d rows, %d declarations: %d refused, %d filed", b.ID, b.State, found, b.Rows, b.Items, b.Rejected, b.Filed)
+	if b.Valid > 0 {
+		text += fmt.Sprintf(", %d good but not filed", b.Valid)
 	}
-	return fmt.Sprintf("%s  %s (%s): %d rows, %d declarations: %d refused, %d %s",
-		b.ID, b.State, found, b.Rows, b.Items, b.Rejected, b.Items-b.Rejected-b.Waiting, taken)
+	return text
 }
 
 func printRows(out io.Writer, rows []batchRow) {
