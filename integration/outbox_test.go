@@ -175,7 +175,6 @@ func dropGuarded(t *testing.T, d drop) {
 	}
 }
 
-
 // stranger is the number of a user who owns nothing.
 const stranger = 65534
 

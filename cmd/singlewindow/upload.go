@@ -56,7 +56,7 @@ func (b *batch) over() bool { return b.State == batchDone || b.State == batchRef
 // batchRow is what became of the rows with one reference.
 type batchRow struct {
 	Sheet         string          `json:"sheet,omitempty"`
-	Row           int             `json:"row"` // the first of them, counted as the user's program does
+	Row           int             `json:"row"`  // the first of them, counted as the user's program does
 	Rows          []int           `json:"rows"` // all of them
 	Reference     string          `json:"reference"`
 	Verdict       string          `json:"verdict"`
