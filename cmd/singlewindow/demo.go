@@ -23,10 +23,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"singlewindow/adapters"
+	"singlewindow/api"
 	"singlewindow/api/board"
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 )
 
 //go:embed demo.yaml
@@ -190,7 +192,7 @@ func (st *stage) set(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	s.Agencies = st.simulators.agencies
-	if err := st.gateway.open(s, log); err != nil {
+	if err := st.gateway.open(ctx, s, log); err != nil {
 		return err
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -351,20 +353,20 @@ func (b batchPlan) play(ctx context.Context, out io.Writer, c *client, begun tim
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%6.2f s  %s  %s\n", time.Since(begun).Seconds(), sent.Name, sent.summary())
+	fmt.Fprintf(out, "%6.2f s  %s  %s\n", time.Since(begun).Seconds(), sent.Name, summary(sent))
 	printRows(out, refusedOf(rows))
 	return b.judge(rows, ours, pending)
 }
 
 // judge holds what became of each row against the plan.
-func (b batchPlan) judge(rows []batchRow, ours string, pending map[string]declare.Overall) error {
+func (b batchPlan) judge(rows []api.RowView, ours string, pending map[string]declare.Overall) error {
 	var refused []refusedCell
 	filed := 0
 	for _, row := range rows {
 		reference := strings.Replace(row.Reference, ours, b.Reference, 1)
 		expected, known := b.Expect[reference]
 		switch {
-		case row.Verdict == verdictRejected && len(row.Errors) > 0:
+		case row.Verdict == string(batch.Rejected) && len(row.Errors) > 0:
 			fault := row.Errors[0]
 			refused = append(refused, refusedCell{reference, fault.Row, fault.Column, fault.Code})
 		case known && row.DeclarationID != "":

@@ -8,6 +8,9 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"singlewindow/api"
+	"singlewindow/declare/batch"
 )
 
 // gauge shows how far an upload is: a bar on a terminal, elsewhere a line
@@ -45,11 +48,11 @@ func (g *gauge) begin(most int64, text string, more ...progressbar.Option) {
 }
 
 // show tells where the batch stands.
-func (g *gauge) show(b batch) {
+func (g *gauge) show(b api.BatchView) {
 	g.trouble = false
 	text := fmt.Sprintf("%s: %d rows read", g.file, b.Rows)
 	settled := b.Items - b.Waiting
-	if b.State != "reading" {
+	if b.State != string(batch.Reading) {
 		text = fmt.Sprintf("%s: %d of %d declarations, %d refused", g.file, settled, b.Items, b.Rejected)
 	}
 	if !g.terminal {
@@ -60,7 +63,7 @@ func (g *gauge) show(b batch) {
 		return
 	}
 	most := int64(-1) // unknown while reading
-	if b.State != "reading" && b.Items > 0 {
+	if b.State != string(batch.Reading) && b.Items > 0 {
 		most = int64(b.Items)
 	}
 	if g.bar == nil || g.bar.GetMax64() != most {

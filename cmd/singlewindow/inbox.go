@@ -22,7 +22,9 @@ import (
 	"time"
 	"unicode"
 
+	"singlewindow/api"
 	"singlewindow/declare"
+	"singlewindow/declare/batch"
 )
 
 const (
@@ -267,8 +269,8 @@ func (w *watcher) updateDeclaration(ctx context.Context, name string, f *followe
 
 // batchResult is what InBox tells of a batch.
 type batchResult struct {
-	Batch batch      `json:"batch"`
-	Rows  []batchRow `json:"rows,omitempty"` // once it is over
+	Batch api.BatchView `json:"batch"`
+	Rows  []api.RowView `json:"rows,omitempty"` // once it is over
 }
 
 func (w *watcher) updateBatch(ctx context.Context, name string, f *followed) error {
@@ -279,14 +281,14 @@ func (w *watcher) updateBatch(ctx context.Context, name string, f *followed) err
 	if err != nil {
 		return err
 	}
-	if !b.over() {
+	if !over(b) {
 		return w.writeResult(name, batchResult{Batch: b})
 	}
 	rows, err := w.client.rows(ctx, f.Batch, "", atOnce)
 	if err != nil {
 		return err
 	}
-	if b.State == batchRefused {
+	if refusedWhole(b) {
 		return w.refuseBatch(name, batchResult{b, rows})
 	}
 	return w.tellBatch(ctx, name, f, batchResult{b, rows})
@@ -299,7 +301,7 @@ func atOnce(err error) error { return err }
 func (w *watcher) refuseBatch(name string, result batchResult) error {
 	w.log.Warn("refused", "file", name, "batch", result.Batch.ID)
 	err := w.refuse(name, w.in(sentFolder, name), result, func(out io.Writer) {
-		fmt.Fprintln(out, result.Batch.summary())
+		fmt.Fprintln(out, summary(result.Batch))
 		printFaults(out, result.Batch.Errors)
 		printRows(out, refusedOf(result.Rows))
 	})
@@ -309,8 +311,8 @@ func (w *watcher) refuseBatch(name string, result batchResult) error {
 	return w.forget(name)
 }
 
-func refusedOf(rows []batchRow) []batchRow {
-	return slices.DeleteFunc(slices.Clone(rows), func(row batchRow) bool { return row.Verdict != verdictRejected })
+func refusedOf(rows []api.RowView) []api.RowView {
+	return slices.DeleteFunc(slices.Clone(rows), func(row api.RowView) bool { return row.Verdict != string(batch.Rejected) })
 }
 
 // tellBatch tells of a batch that is over: of each declaration once, and of
@@ -326,7 +328,7 @@ func (w *watcher) tellBatch(ctx context.Context, name string, f *followed, resul
 				return err
 			}
 		}
-		statuses[row.DeclarationID] = row.Status
+		statuses[row.DeclarationID] = declare.Overall(row.Status)
 	}
 	return w.tell(name, f, result, statuses, func() error { return w.saveMarked(ctx, name, f.Batch) })
 }

@@ -23,6 +23,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 	"singlewindow/declare/event"
 	"singlewindow/xsd"
 )
@@ -135,7 +136,9 @@ type gateway struct {
 	schemas  fs.FS // supplies agency folders; nil supplies nothing
 	folders  *adapters.Folders
 	slots    *xsd.Slots
+	readers  atomic.Pointer[[]*adapters.Agency] // of messages, see readXML
 	gateway  *declare.Gateway
+	batches  *batch.Batches
 	events   *event.Stream
 	handler  http.Handler
 	stopping atomic.Bool
@@ -147,13 +150,13 @@ func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, e
 		return nil, err
 	}
 	g := &gateway{store: opened}
-	if err := g.open(s, log); err != nil {
+	if err := g.open(ctx, s, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }
 
-func (g *gateway) open(s settings, log *slog.Logger) error {
+func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error {
 	deployments, err := s.deployments()
 	if err != nil {
 		return err
@@ -175,11 +178,14 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
+	if err := g.openBatches(ctx, kinds, log); err != nil {
+		return err
+	}
 	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
 		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Zone: time.Local}),
 		api.New(api.Options{
-			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
 	return nil
 }
@@ -231,13 +237,14 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost, followed := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, followed, worked := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
 	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
+	go func() { worked <- g.batches.Run(beside) }()
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 
 	var failure error
@@ -247,6 +254,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 		delivered <- nil
 	case failure = <-served:
 	case failure = <-lost:
+	case failure = <-worked:
+		worked <- nil
 	}
 	g.stopping.Store(true)
 	g.stopBy = time.Now().Add(storeTime)
@@ -255,7 +264,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	stopBeside()
 	helpers.Wait()
 	failure = errors.Join(failure, <-followed)
-	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
+	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log), <-worked)
 	stopDelivering()
 	select {
 	case err := <-delivered:

@@ -16,65 +16,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"singlewindow/declare"
+	"singlewindow/api"
+	"singlewindow/declare/batch"
 )
 
 // errRowsRefused ends an upload some of whose rows, already printed, were
 // refused.
 var errRowsRefused = errors.New("some rows were refused")
 
-// batch is a file of many declarations, as the gateway tells of it.
-type batch struct {
-	ID           string      `json:"id"`
-	Name         string      `json:"name"`
-	Kind         string      `json:"kind"`
-	Format       string      `json:"format"`
-	Encoding     string      `json:"encoding,omitempty"`
-	Sheet        string      `json:"sheet,omitempty"`
-	State        string      `json:"state"`
-	DryRun       bool        `json:"dryRun"`
-	AllOrNothing bool        `json:"allOrNothing"`
-	ReceivedAt   time.Time   `json:"receivedAt"`
-	FinishedAt   *time.Time  `json:"finishedAt,omitempty"`
-	Rows         int         `json:"rows"`
-	Items        int         `json:"items"`
-	Filed        int         `json:"filed"`
-	Rejected     int         `json:"rejected"`
-	Valid        int         `json:"valid"` // sound, but not filed
-	Waiting      int         `json:"waiting"`
-	Errors       []cellFault `json:"errors,omitempty"` // of the file as a whole
-}
+// over tells whether nothing more happens to a batch.
+func over(b api.BatchView) bool { return b.State == string(batch.Done) || refusedWhole(b) }
 
-// The states in which nothing more happens to a batch.
-const (
-	batchDone    = "done"
-	batchRefused = "refused" // as a whole
-)
-
-func (b *batch) over() bool { return b.State == batchDone || b.State == batchRefused }
-
-// batchRow is what became of the rows with one reference.
-type batchRow struct {
-	Sheet         string          `json:"sheet,omitempty"`
-	Row           int             `json:"row"`  // the first of them, counted as the user's program does
-	Rows          []int           `json:"rows"` // all of them
-	Reference     string          `json:"reference"`
-	Verdict       string          `json:"verdict"`
-	DeclarationID string          `json:"declarationId,omitempty"`
-	Status        declare.Overall `json:"status,omitempty"`
-	Errors        []cellFault     `json:"errors,omitempty"`
-}
-
-const verdictRejected = "rejected"
-
-// cellFault is a fault at a cell of the file.
-type cellFault struct {
-	problemItem
-	Sheet   string `json:"sheet,omitempty"`
-	Row     int    `json:"row,omitempty"`
-	Column  string `json:"column,omitempty"` // A, B, … AA
-	Heading string `json:"heading,omitempty"`
-}
+// refusedWhole tells whether the file itself could not be read.
+func refusedWhole(b api.BatchView) bool { return b.State == string(batch.Refused) }
 
 // batchOptions say how a file is to be read and filed; "" lets the gateway
 // find out.
@@ -131,7 +85,7 @@ func (c *client) unhurried() *http.Client {
 }
 
 // upload sends a file of size bytes. Sent again, it is the same batch.
-func (c *client) upload(ctx context.Context, name string, body io.Reader, size int64, o batchOptions) (batch, *problem, error) {
+func (c *client) upload(ctx context.Context, name string, body io.Reader, size int64, o batchOptions) (api.BatchView, *problem, error) {
 	media := mediaTypes[strings.ToLower(filepath.Ext(name))]
 	if media == "" {
 		media = "application/octet-stream"
@@ -139,29 +93,29 @@ func (c *client) upload(ctx context.Context, name string, body io.Reader, size i
 	// The reader hides what else the body can do: being closed by the transport.
 	request, err := c.request(ctx, http.MethodPost, "/v1/batches?"+o.query(name), struct{ io.Reader }{body}, map[string]string{"Content-Type": media})
 	if err != nil {
-		return batch{}, nil, err
+		return api.BatchView{}, nil, err
 	}
 	request.ContentLength = size
 	response, err := c.unhurried().Do(request)
 	if err != nil {
-		return batch{}, nil, err
+		return api.BatchView{}, nil, err
 	}
 	status, content, err := answerOf(response)
 	if status == http.StatusOK { // it was here before
 		status = http.StatusAccepted
 	}
-	return decide[batch](status, http.StatusAccepted, content, err)
+	return decide[api.BatchView](status, http.StatusAccepted, content, err)
 }
 
-func (c *client) batch(ctx context.Context, id string) (batch, *problem, error) {
+func (c *client) batch(ctx context.Context, id string) (api.BatchView, *problem, error) {
 	status, content, err := c.call(ctx, http.MethodGet, "/v1/batches/"+url.PathEscape(id), nil, nil)
-	return decide[batch](status, http.StatusOK, content, err)
+	return decide[api.BatchView](status, http.StatusOK, content, err)
 }
 
 // rowPage is one answer of a batch's rows.
 type rowPage struct {
-	Rows []batchRow `json:"rows"`
-	Next int        `json:"next"` // 0: there is no more
+	Rows []api.RowView `json:"rows"`
+	Next int           `json:"next"` // 0: there is no more
 }
 
 // rowsAtOnce are asked for.
@@ -178,8 +132,8 @@ func (c *client) rowsAfter(ctx context.Context, id, verdict string, after int) (
 
 // rows reads all rows of a verdict, "" for any; lost is told of each failure
 // and says when to give up, see insist.
-func (c *client) rows(ctx context.Context, id, verdict string, lost func(error) error) ([]batchRow, error) {
-	rows := []batchRow{}
+func (c *client) rows(ctx context.Context, id, verdict string, lost func(error) error) ([]api.RowView, error) {
+	rows := []api.RowView{}
 	for after := 0; ; {
 		page, err := insist(ctx, lost, func() (rowPage, *problem, error) { return c.rowsAfter(ctx, id, verdict, after) })
 		if err != nil {
@@ -289,9 +243,9 @@ type uploading struct {
 
 // uploaded is what is known of a file in the end.
 type uploaded struct {
-	File    string     `json:"file"`
-	Batch   batch      `json:"batch"`
-	Refused []batchRow `json:"refused"`
+	File    string        `json:"file"`
+	Batch   api.BatchView `json:"batch"`
+	Refused []api.RowView `json:"refused"`
 }
 
 func (u *uploading) files(ctx context.Context, names []string) error {
@@ -327,7 +281,7 @@ func (u *uploading) files(ctx context.Context, names []string) error {
 
 // file uploads one file and tells what became of it.
 func (u *uploading) file(ctx context.Context, name string) (uploaded, error) {
-	one := uploaded{File: name, Refused: []batchRow{}}
+	one := uploaded{File: name, Refused: []api.RowView{}}
 	gauge := newGauge(u.messages, filepath.Base(name))
 	defer gauge.end()
 	var err error
@@ -343,7 +297,7 @@ func (u *uploading) file(ctx context.Context, name string) (uploaded, error) {
 		}
 		return one, err
 	}
-	if one.Refused, err = u.client.rows(ctx, one.Batch.ID, verdictRejected, gauge.lost); err != nil {
+	if one.Refused, err = u.client.rows(ctx, one.Batch.ID, string(batch.Rejected), gauge.lost); err != nil {
 		return one, err
 	}
 	gauge.end()
@@ -355,14 +309,14 @@ func (u *uploading) file(ctx context.Context, name string) (uploaded, error) {
 }
 
 // send uploads the file; when that breaks off it starts again a few times.
-func (u *uploading) send(ctx context.Context, name string, gauge *gauge) (batch, error) {
+func (u *uploading) send(ctx context.Context, name string, gauge *gauge) (api.BatchView, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return batch{}, err
+		return api.BatchView{}, err
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return batch{}, errors.Join(err, file.Close())
+		return api.BatchView{}, errors.Join(err, file.Close())
 	}
 	tries := 0
 	sent, err := insist(ctx, func(err error) error {
@@ -370,9 +324,9 @@ func (u *uploading) send(ctx context.Context, name string, gauge *gauge) (batch,
 			return err
 		}
 		return gauge.lost(err)
-	}, func() (batch, *problem, error) {
+	}, func() (api.BatchView, *problem, error) {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return batch{}, nil, err
+			return api.BatchView{}, nil, err
 		}
 		body := io.TeeReader(io.LimitReader(file, info.Size()), gauge.sending(info.Size()))
 		return u.client.upload(ctx, filepath.Base(name), body, info.Size(), u.options)
@@ -381,15 +335,15 @@ func (u *uploading) send(ctx context.Context, name string, gauge *gauge) (batch,
 }
 
 // wait looks at the batch until it is done.
-func (u *uploading) wait(ctx context.Context, b batch, gauge *gauge) (batch, error) {
-	for pause := 100 * time.Millisecond; !b.over(); pause = min(pause*5/4, time.Second) {
+func (u *uploading) wait(ctx context.Context, b api.BatchView, gauge *gauge) (api.BatchView, error) {
+	for pause := 100 * time.Millisecond; !over(b); pause = min(pause*5/4, time.Second) {
 		gauge.show(b)
 		select {
 		case <-ctx.Done():
 			return b, ctx.Err()
 		case <-time.After(pause):
 		}
-		fresh, err := insist(ctx, gauge.lost, func() (batch, *problem, error) { return u.client.batch(ctx, b.ID) })
+		fresh, err := insist(ctx, gauge.lost, func() (api.BatchView, *problem, error) { return u.client.batch(ctx, b.ID) })
 		if err != nil {
 			return b, err
 		}
@@ -439,14 +393,14 @@ func replaceFile(name string, write func(io.Writer) error) error {
 
 // tell prints what became of the file; the error says which exit code that is.
 func (u *uploading) tell(one uploaded) error {
-	b := &one.Batch
+	b := one.Batch
 	if !u.inJSON {
-		fmt.Fprintf(u.out, "%s  %s\n", one.File, b.summary())
+		fmt.Fprintf(u.out, "%s  %s\n", one.File, summary(b))
 		printFaults(u.out, b.Errors)
 		printRows(u.out, one.Refused)
 	}
 	switch {
-	case b.State == batchRefused && len(one.Refused) == 0:
+	case refusedWhole(b) && len(one.Refused) == 0:
 		return errRefused
 	case len(one.Refused) > 0:
 		return errRowsRefused
@@ -455,8 +409,8 @@ func (u *uploading) tell(one uploaded) error {
 }
 
 // summary is one line; the gateway's number of a batch comes first.
-func (b *batch) summary() string {
-	if !b.over() {
+func summary(b api.BatchView) string {
+	if !over(b) {
 		return fmt.Sprintf("%s  %s", b.ID, b.State)
 	}
 	found := b.Format
@@ -473,14 +427,14 @@ func (b *batch) summary() string {
 	return text
 }
 
-func printRows(out io.Writer, rows []batchRow) {
+func printRows(out io.Writer, rows []api.RowView) {
 	for _, row := range rows {
-		fmt.Fprintf(out, "%s  %s\n", placeText(cellFault{Sheet: row.Sheet, Row: row.Row}), row.Reference)
+		fmt.Fprintf(out, "%s  %s\n", placeText(api.CellComplaint{Sheet: row.Sheet, Row: row.Row}), row.Reference)
 		printFaults(out, row.Errors)
 	}
 }
 
-func printFaults(out io.Writer, faults []cellFault) {
+func printFaults(out io.Writer, faults []api.CellComplaint) {
 	for _, fault := range faults {
 		fmt.Fprintf(out, "  %s\n    %s [%s]", placeText(fault), fault.Message, fault.Code)
 		if fault.Agency != "" {
@@ -492,7 +446,7 @@ func printFaults(out io.Writer, faults []cellFault) {
 
 // placeText says where a fault is. Names of sheets and headings are the file's
 // own: quoted, they do nothing to a terminal.
-func placeText(fault cellFault) string {
+func placeText(fault api.CellComplaint) string {
 	var parts []string
 	if fault.Sheet != "" {
 		parts = append(parts, fmt.Sprintf("sheet %q", fault.Sheet))
