@@ -23,6 +23,7 @@ type Options struct {
 	Accounts *account.Accounts
 	IDs      *declare.IDs
 	Log      *slog.Logger
+	Now      func() time.Time
 	Zone     *time.Location // of the times shown
 }
 
@@ -30,6 +31,7 @@ type board struct {
 	accounts *account.Accounts
 	ids      *declare.IDs
 	log      *slog.Logger
+	now      func() time.Time
 	zone     *time.Location
 
 	mux      *http.ServeMux
@@ -54,7 +56,7 @@ func New(options Options) http.Handler {
 
 func newBoard(options Options) (*board, error) {
 	b := &board{
-		accounts: options.Accounts, ids: options.IDs, log: options.Log, zone: options.Zone,
+		accounts: options.Accounts, ids: options.IDs, log: options.Log, now: options.Now, zone: options.Zone,
 		mux: http.NewServeMux(),
 	}
 	var err error

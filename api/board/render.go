@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-//go:embed templates
+//go:embed templates/*.html
 var templateFiles embed.FS
 
 // pages are the parsed templates: language, then name of the page's file.
@@ -82,7 +82,7 @@ func (b *board) functions(language string) template.FuncMap {
 		"time":     b.timeTag,
 		"duration": func(d time.Duration) (string, error) { return b.duration(language, d) },
 		"number":   groupThousands,
-		"zone":     func() string { return b.zone.String() },
+		"zone":     func() string { return strings.TrimSuffix(b.now().In(b.zone).Format("UTC-07:00"), "+00:00") },
 	}
 }
 

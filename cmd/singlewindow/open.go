@@ -183,7 +183,7 @@ func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error 
 	}
 	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
-		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Zone: time.Local}),
+		board.New(board.Options{Accounts: g.accounts, IDs: g.ids, Log: log, Now: time.Now, Zone: time.Local}),
 		api.New(api.Options{
 			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
