@@ -336,7 +336,7 @@ func awaitFinal(ctx context.Context, out io.Writer, c *client, begun time.Time, 
 // play uploads the file, shows what is refused in it, and adds what is filed
 // to pending.
 func (b batchPlan) play(ctx context.Context, out io.Writer, c *client, begun time.Time, pending map[string]declare.Overall) error {
-	ours := demoReference(begun, 0, "")
+	ours := demoRun(begun) + "-B"
 	text := strings.ReplaceAll(demoFile, b.Reference, ours)
 	sent, p, err := c.upload(ctx, "demo-batch.csv", strings.NewReader(text), int64(len(text)), batchOptions{kind: b.Kind})
 	if p != nil {
@@ -400,8 +400,13 @@ func file(ctx context.Context, c *client, kind *declare.Kind, scene scene, refer
 	return receipt, err
 }
 
+// demoRun begins every reference of a run.
+func demoRun(begun time.Time) string {
+	return "DEMO-" + strings.ToUpper(strconv.FormatInt(begun.UnixMilli(), 36))
+}
+
 func demoReference(begun time.Time, number int, word string) string {
-	reference := fmt.Sprintf("DEMO-%s-%d", strings.ToUpper(strconv.FormatInt(begun.UnixMilli(), 36)), number+1)
+	reference := fmt.Sprintf("%s-%d", demoRun(begun), number+1)
 	if word != "" {
 		reference += "." + word
 	}
