@@ -169,7 +169,13 @@ func (c *client) markedUp(ctx context.Context, id string, out io.Writer) (string
 // refusal is a problem that no repetition mends.
 type refusal struct{ *problem }
 
-func (r refusal) Error() string { return fmt.Sprintf("%s (%s)", r.Title, r.Code) }
+func (r refusal) Error() string {
+	text := fmt.Sprintf("%s (%s)", r.Title, r.Code)
+	for _, item := range r.Errors {
+		text += fmt.Sprintf("; %s: %s", item.Pointer, item.Message)
+	}
+	return text
+}
 
 // insist repeats a request until the gateway decides: the network may be lost,
 // the gateway be restarted or its database be away. lost is told why each time
