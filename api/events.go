@@ -1,11 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -34,7 +34,7 @@ const (
 
 	// streamPage is how many events a stream holds at a time: what a client
 	// that reads slowly costs.
-	streamPage = 50
+	streamPage = 25
 
 	// readAgain is how long a stream waits when events cannot be read.
 	readAgain = time.Second
@@ -133,13 +133,13 @@ func (p place) complain(err error) error {
 	return err
 }
 
-// behind is what both operations let clients say about their place.
-type behind struct {
+// Behind is part of the input of both: where in the feed the client stands.
+type Behind struct {
 	After       string `query:"after" maxLength:"100" doc:"The cursor to go on behind; beginning: everything there is" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 	LastEventID string `header:"Last-Event-ID" maxLength:"100" doc:"Of a stream that is taken up again: the last id that came, before after" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 }
 
-func (b behind) place() place {
+func (b Behind) place() place {
 	p := place{b.After, "/query/after"}
 	if b.LastEventID != "" {
 		p = place{b.LastEventID, "/header/Last-Event-ID"}
@@ -152,7 +152,7 @@ func (b behind) place() place {
 
 type feedInput struct {
 	Caller
-	behind
+	Behind
 	Limit int `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most so many; a stream has no end"`
 }
 
@@ -176,7 +176,7 @@ func (a *api) feed(ctx context.Context, in *feedInput) (*huma.StreamResponse, er
 
 type listInput struct {
 	Caller
-	behind
+	Behind
 	ID string `path:"id" doc:"The declaration's id" example:"dec_01KDTP3X8Q0000000000000001"`
 }
 
@@ -268,11 +268,11 @@ func (a *api) follow(ctx context.Context, r *request, filter event.Filter, from 
 			return nil, err
 		}
 	}
-	first, next, err := news.After(ctx, f.cursor, streamPage)
+	first, err := news.After(ctx, f.cursor, streamPage)
 	if err != nil {
 		return nil, from.complain(err)
 	}
-	return &huma.StreamResponse{Body: func(huma.Context) { f.run(first, next) }}, nil
+	return &huma.StreamResponse{Body: func(huma.Context) { f.run(first) }}, nil
 }
 
 // follower writes one stream. It holds one page of events at a time.
@@ -288,30 +288,22 @@ type follower struct {
 }
 
 // run writes events until the client, its key or the gateway is gone.
-func (f *follower) run(entries []event.Entry, next string) {
+func (f *follower) run(page *event.Page) {
 	if !f.begin() {
 		return
 	}
 	f.heartbeat = time.NewTicker(f.api.streams.Heartbeat)
 	defer f.heartbeat.Stop()
-	var err error
-	for {
-		if err == nil && !f.write(entries) {
-			return
-		}
-		full := len(entries) == streamPage
-		if err == nil {
-			f.cursor = next
-		}
-		if (err != nil || !full) && !f.wait(err != nil) {
-			return
-		}
-		entries, next, err = f.news.After(f.request.Context(), f.cursor, streamPage)
-		if errors.Is(err, event.ErrCursor) { // the database is an older one now
-			return
+	for f.write(page) && (full(page) || f.wait(page == nil)) {
+		var err error
+		if page, err = f.news.After(f.request.Context(), f.cursor, streamPage); errors.Is(err, event.ErrCursor) {
+			return // the database is an older one now
 		}
 	}
 }
+
+// full tells whether there may be more behind a page at once.
+func full(page *event.Page) bool { return page != nil && len(page.Entries) == streamPage }
 
 // begin writes the headers and where the stream stands.
 func (f *follower) begin() bool {
@@ -357,26 +349,27 @@ func (f *follower) welcome() bool {
 	return !errors.Is(err, account.ErrUnknown)
 }
 
-func (f *follower) write(entries []event.Entry) bool {
-	if len(entries) == 0 {
+// write writes a page; there is none when it could not be read.
+func (f *follower) write(page *event.Page) bool {
+	if page == nil || len(page.Entries) == 0 {
 		return true
 	}
-	var text bytes.Buffer
-	for _, entry := range entries {
-		data, err := json.Marshal(told(entry)) // no line breaks
-		if err != nil {
-			f.api.log.Error("an event cannot be written", "event", entry.ID)
-			return false
-		}
-		text.Reset()
-		for _, part := range []string{"id: ", entry.Cursor, "\nevent: ", entry.Type, "\ndata: ", string(data), "\n\n"} {
-			text.WriteString(part)
-		}
-		if !f.put(text.Bytes()) {
+	for _, text := range page.Texts(f.api.streamed) {
+		if !f.put(text) {
 			return false
 		}
 	}
+	f.cursor = page.Next
 	return f.went(f.control.Flush())
+}
+
+// streamed is an event as it stands in a stream.
+func (a *api) streamed(e event.Entry) []byte {
+	data, err := json.Marshal(told(e)) // no line breaks
+	if err != nil {
+		a.log.Error("an event cannot be written", "event", e.ID)
+	}
+	return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", e.Cursor, e.Type, data)
 }
 
 func (f *follower) send(text string) bool {
