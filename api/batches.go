@@ -403,7 +403,11 @@ func (a *api) markedUp(ctx context.Context, in *batchInput) (*huma.StreamRespons
 
 // sendMarked sends a file that may take longer than the server allows.
 func (a *api) sendMarked(r *request, marked *batch.Marked) {
-	r.SetHeader("Content-Type", map[string]string{"xlsx": mediaXLSX, "csv": mediaCSV}[marked.Format])
+	media := mediaXLSX
+	if marked.Format == "csv" {
+		media = mime.FormatMediaType(mediaCSV, map[string]string{"charset": marked.Encoding})
+	}
+	r.SetHeader("Content-Type", media)
 	r.SetHeader("Content-Disposition", attachment(marked.Name))
 	r.SetHeader("Content-Length", strconv.FormatInt(marked.Size, 10))
 	r.SetStatus(http.StatusOK)

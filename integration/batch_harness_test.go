@@ -187,7 +187,6 @@ func (l *line) batch(t *testing.T, tenant, id string) api.BatchView {
 // ended waits until a batch is worked off.
 func (l *line) ended(t *testing.T, tenant, id string, within time.Duration) (b api.BatchView) {
 	t.Helper()
-	defer func() { t.Logf("DEBUG worked off after %v", time.Since(begun)) }()
 	eventually(t, within, "the batch is worked off", func() bool {
 		l.mustRun(t)
 		b = l.batch(t, tenant, id)

@@ -135,6 +135,9 @@ func TestBatchOptions(t *testing.T) {
 	if r := l.batchRows(t, acme, ndjson, "rejected"); r[0].Row != 4 || r[0].Errors[0].Code != "batch.twice" || r[1].Row != 5 {
 		t.Errorf("%s", asJSON(t, r))
 	}
+	if file := l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+ndjson+"/file", nil); !strings.HasPrefix(file.header.Get("Content-Type"), "text/csv") || !bytes.Contains(file.body, []byte("batch.twice")) {
+		t.Errorf("%v %s", file.header, file.body)
+	}
 	l.inXML(t, first.DeclarationID, expect)
 }
 
@@ -180,6 +183,7 @@ func (l *line) inXML(t *testing.T, declaration string, expect func(string, []byt
 		if results[1].Errors[0].Code != "batch.xmlUnknown" || results[0].Reference == "" && results[0].Errors[0].Code == "batch.xmlUnknown" {
 			t.Errorf("%s: %s", name, asJSON(t, results))
 		}
+		refused(t, name, l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+id+"/file", nil), http.StatusConflict, "batch.noTable")
 	}
 }
 
