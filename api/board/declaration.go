@@ -106,10 +106,6 @@ func (b *board) declaration(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	page.Live = live
-	if wantsPart(r) {
-		b.renderPart(w, r, v, "declaration", "declaration", page)
-		return
-	}
 	b.render(w, r, v, "declaration", page)
 }
 

@@ -49,7 +49,7 @@ func (b *board) row(w http.ResponseWriter, r *http.Request, v visitor) {
 	case err != nil:
 		b.fail(w, r, v, err)
 	default:
-		b.renderPart(w, r, v, "list", "row", b.lineRow(v, line))
+		b.renderPart(w, r, v, "list", "one", b.lineRow(v, line))
 	}
 }
 

@@ -28,4 +28,4 @@ WITH candidate AS (
     AND ($15::text = '' OR status = $15)
   ORDER BY CASE WHEN $11 THEN at END, CASE WHEN NOT $11 THEN at END DESC, CASE WHEN $11 THEN id END, id DESC LIMIT $10)
 UNION ALL
-SELECT '', '', $6, status, count(*) FROM matching GROUP BY status
+SELECT '', '', timestamptz 'epoch', status, count(*) FROM matching GROUP BY status
