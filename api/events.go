@@ -244,11 +244,11 @@ func (a *api) inTurn(ctx huma.Context, next func(huma.Context)) {
 		next(r)
 		return
 	}
-	waited, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
+	tooLong := time.NewTimer(patience)
 	select {
 	case a.streams.opening <- struct{}{}:
-	case <-waited.Done():
+		tooLong.Stop()
+	case <-tooLong.C:
 		a.refuse(r, declare.ErrUnavailable)
 		return
 	}

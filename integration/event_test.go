@@ -88,15 +88,13 @@ func (e *listener) once(g *listening) {
 	if err != nil {
 		return // the gateway is away
 	}
-	defer response.Body.Close()
 	switch {
-	case response.StatusCode == http.StatusServiceUnavailable:
-		return
-	case response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream":
+	case response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == "text/event-stream":
+		e.read(response.Body)
+	case response.StatusCode != http.StatusServiceUnavailable:
 		e.fault("%d %s", response.StatusCode, response.Header)
-		return
 	}
-	e.read(response.Body)
+	_ = response.Body.Close() // the stream is over, or was never one
 }
 
 // read takes Server-Sent Events in until there are no more.
@@ -248,11 +246,11 @@ func (l *line) writer(t *testing.T) *writer {
 	return w
 }
 
-// insert writes an event of a declaration and gives its id.
-func (w *writer) insert(t *testing.T, tenant, declaration string, number int) string {
+// insert writes an event of a declaration of acme and gives its id.
+func (w *writer) insert(t *testing.T, declaration string, number int) string {
 	t.Helper()
 	id := newIDs().New("evt")
-	_, err := w.tx.Exec(t.Context(), "INSERT INTO event (tenant_id, declaration_id, number, id, type, at) VALUES ($1, $2, $3, $4, 'declaration.status', now())", tenant, declaration, number, id)
+	_, err := w.tx.Exec(t.Context(), "INSERT INTO event (tenant_id, declaration_id, number, id, type, at) VALUES ($1, $2, $3, $4, 'declaration.status', now())", acme, declaration, number, id)
 	must(t, err)
 	return id
 }
@@ -273,8 +271,8 @@ func TestALateCommitIsNotSkipped(t *testing.T) {
 	awaitOpen(t, []*listener{mine, theirs}, 1)
 	ids := newIDs()
 	late, early := l.writer(t), l.writer(t)
-	want := []string{late.insert(t, acme, ids.New("dec"), 1)}
-	want = append(want, early.insert(t, acme, ids.New("dec"), 1))
+	want := []string{late.insert(t, ids.New("dec"), 1)}
+	want = append(want, early.insert(t, ids.New("dec"), 1))
 	early.commit(t)
 	one := decoded[api.EventPage](t, l.ask(t, l.keys[acme], http.MethodGet, "/v1/events", nil)) // whose reader goes on from there
 	if len(one.Events) > 0 {
@@ -303,12 +301,12 @@ func TestEventsOfADeclarationKeepTheirOrder(t *testing.T) {
 	mine := g.listen(l, acme, "/v1/events")
 	awaitOpen(t, []*listener{mine}, 1)
 	first, second := l.writer(t), l.writer(t)
-	want := []string{second.insert(t, acme, declaration, 1)}
+	want := []string{second.insert(t, declaration, 1)}
 	second.commit(t)
-	want = append(want, first.insert(t, acme, declaration, 2))
+	want = append(want, first.insert(t, declaration, 2))
 	first.commit(t)
 	third := l.writer(t)
-	want = append(want, third.insert(t, acme, declaration, 3))
+	want = append(want, third.insert(t, declaration, 3))
 	third.commit(t)
 	eventually(t, 20*time.Second, "all are told", func() bool { return len(mine.ids()) >= 3 })
 	if heard := mine.ids(); !slices.Equal(heard, want) {
@@ -628,8 +626,15 @@ func TestStreamsEndWithTheGateway(t *testing.T) {
 	}
 }
 
-// openStream asks a window for a stream and gives its lines.
-func (w *restWindow) openStream(t *testing.T, server, bearer, path string, headers ...string) (*http.Response, *bufio.Scanner) {
+// An openStream is an answer that is still being given.
+type openStream struct {
+	status int
+	header http.Header
+	body   io.Reader
+}
+
+// open asks a server for a stream.
+func (w *restWindow) open(t *testing.T, server, bearer, path string, headers ...string) openStream {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server+path, nil)
 	must(t, err)
@@ -641,7 +646,7 @@ func (w *restWindow) openStream(t *testing.T, server, bearer, path string, heade
 	response, err := w.server.Client().Do(request)
 	must(t, err)
 	t.Cleanup(func() { must(t, response.Body.Close()) })
-	return response, bufio.NewScanner(response.Body)
+	return openStream{response.StatusCode, response.Header, response.Body}
 }
 
 // TestPlacesInTheFeed: what clients may say of where they stand, and how what
@@ -696,7 +701,8 @@ func TestPlacesInTheFeed(t *testing.T) {
 		t.Errorf("HEAD: %d", head.status)
 	}
 	// The latest place counts: an old one stands in the address of whoever comes back.
-	_, lines := w.openStream(t, w.server.URL, w.key, list+"?after=beginning", "Last-Event-ID", first.Cursor, "Accept", "application/json;q=0.5, Text/Event-Stream")
+	again := w.open(t, w.server.URL, w.key, list+"?after=beginning", "Last-Event-ID", first.Cursor, "Accept", "application/json;q=0.5, Text/Event-Stream")
+	lines := bufio.NewScanner(again.body)
 	for lines.Scan() {
 		if id, is := strings.CutPrefix(lines.Text(), "id: "); is {
 			if id != first.Cursor {
@@ -720,22 +726,23 @@ func TestStreamsAreBounded(t *testing.T) {
 		  FROM generate_series(1, 12000) n`)
 	sleeper, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
 	must(t, err)
-	defer sleeper.Close()
+	defer func() { must(t, sleeper.Close()) }()
 	_, err = fmt.Fprintf(sleeper, "GET /v1/events?after=beginning HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n\r\n", w.key)
 	must(t, err)
 	_, err = io.ReadFull(sleeper, make([]byte, 100)) // it has begun, and is not read on
 	must(t, err)
-	full, _ := w.openStream(t, at, w.key, "/v1/events")
-	content, err := io.ReadAll(full.Body)
+	full := w.open(t, at, w.key, "/v1/events")
+	content, err := io.ReadAll(full.body)
 	must(t, err)
-	refused(t, "one too many", answer{full.StatusCode, full.Header, content}, 429, "streams.tooMany")
-	if full.Header.Get("Retry-After") == "" {
-		t.Errorf("%v", full.Header)
+	refused(t, "one too many", answer{full.status, full.header, content}, 429, "streams.tooMany")
+	if full.header.Get("Retry-After") == "" {
+		t.Errorf("%v", full.header)
 	}
-	other, lines := w.openStream(t, at, w.other, "/v1/events")
-	if other.StatusCode != http.StatusOK {
-		t.Errorf("another tenant: %d", other.StatusCode)
+	other := w.open(t, at, w.other, "/v1/events")
+	if other.status != http.StatusOK {
+		t.Errorf("another tenant: %d", other.status)
 	}
+	lines := bufio.NewScanner(other.body)
 	for lives := 0; lives < 3 && lines.Scan(); {
 		if lines.Text() == ":" {
 			lives++
@@ -743,8 +750,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	must(t, lines.Err())
 	eventually(t, 20*time.Second, "who takes nothing is let go", func() bool {
-		response, lines := w.openStream(t, at, w.key, "/v1/events")
-		return response.StatusCode == http.StatusOK && lines.Scan()
+		return w.open(t, at, w.key, "/v1/events").status == http.StatusOK
 	})
 }
 
