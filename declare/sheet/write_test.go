@@ -138,7 +138,7 @@ func TestMarkupText(t *testing.T) {
 		}
 		return nil
 	}
-	const want = "reference;typeCode;declarant.name;Messages 错误信息; B: 没有\r\nA-1;IMA;'=1+1|cmd;\r\nA-2;IMA;红茶;C: too long; =all of it\r\n\"A-3;IMA;a\"\"b\";;;\r\n+1;-18;'@x;\r\n"
+	const want = "reference;typeCode;declarant.name;Messages 错误信息; B: 没有\r\nA-1;IMA;'=1+1|cmd;\r\n;;;\r\nA-2;IMA;红茶;C: too long; =all of it\r\n\"A-3;IMA;a\"\"b\";;;\r\n+1;-18;'@x;\r\n"
 	for _, encoding := range []string{sheet.UTF8, sheet.GB18030} {
 		content := []byte(table)
 		if encoding == sheet.GB18030 {
