@@ -97,7 +97,7 @@ func (b *Batches) jobWorker(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	return river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: jobSchema, ID: b.ids.New("job"), Logger: slog.New(&quiet{Handler: b.log.Handler(), now: b.now, memory: &memory{said: map[string]time.Time{}}}),
 		Queues: map[string]river.QueueConfig{jobQueue: {MaxWorkers: slicesAtOnce}}, Workers: workers,
-		JobTimeout: b.timing.Job, RescueStuckJobsAfter: b.timing.Job * 3 / 2, SoftStopTimeout: b.timing.Stop, FetchPollInterval: b.timing.Sweep,
+		JobTimeout: b.timing.Job, RescueStuckJobsAfter: b.timing.Job * 3 / 2, SoftStopTimeout: b.timing.Stop, FetchPollInterval: max(b.timing.Sweep, river.FetchCooldownDefault),
 		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour,
 		ReindexerIndexNames: []string{}, // the application owns no index
 	})
