@@ -19,7 +19,7 @@ import (
 const (
 	itemsTogether = 32
 	itemBytes     = 4 << 20
-	itemsAtOnce   = 8
+	itemsAtOnce   = 4
 )
 
 // mostTries is how often an item, or a file, is tried that fails for a reason nobody can

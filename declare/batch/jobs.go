@@ -23,7 +23,7 @@ const (
 
 // slicesAtOnce is how many slices one process works on. Slices queue up
 // behind each other, so that many batches advance together.
-const slicesAtOnce = 2
+const slicesAtOnce = 4
 
 // slice is a job: the part of the work on a batch that comes after turn Turn.
 // It says nothing of what is in the file: River keeps and logs its jobs.

@@ -58,6 +58,10 @@ const (
 	bytesTogether = 4 << 20
 )
 
+// readingSlices is how many times longer slices are that read: each begins by
+// reading what is on file again.
+const readingSlices = 5
+
 // A readRow is a row with its place among all rows and among the items.
 type readRow struct {
 	sheet.Row
@@ -124,7 +128,7 @@ func (b *Batches) readOn(ctx context.Context, r *reading, begun time.Time) error
 		}
 		if r.until.IsZero() { // it began with rows that are on file: they must not be all it does
 			now := b.now()
-			r.until = now.Add(max(b.timing.Slice, now.Sub(begun)))
+			r.until = now.Add(max(readingSlices*b.timing.Slice, now.Sub(begun)))
 		}
 		over := !end && b.now().After(r.until)
 		if err := b.haveRead(ctx, r, rows, end, over); err != nil || end || over {
