@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -99,7 +100,7 @@ func throughTable(t *testing.T, form *sheet.Form, body []byte) map[string]any {
 	var read []sheet.Row
 	for {
 		row, err := reader.Next()
-		if err == io.EOF { //nolint:errorlint // as io.Reader gives it
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)

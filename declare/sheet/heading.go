@@ -52,7 +52,8 @@ func (f *Form) recognise(heading string) *Column {
 // column by its letter and never repeat the heading: where the first line is
 // no heading it is a declaration.
 //
-//	batch.heading.unknown, batch.heading.twice, batch.heading.none
+//	batch.heading.unknown, batch.heading.twice, batch.heading.reference,
+//	batch.heading.none
 func (f *Form) CheckHeading(heading []string) []declare.Fault {
 	var faults []declare.Fault
 	first := map[string]string{}
@@ -74,7 +75,11 @@ func (f *Form) CheckHeading(heading []string) []declare.Fault {
 			first[column.Path] = letter
 		}
 	}
-	if len(first) == 0 {
+	switch {
+	case len(first) > 0 && first[referencePath] == "":
+		faults = append(faults, fault("batch.heading.reference",
+			"There is no column for the reference, which tells the declarations apart.", "缺少企业申报编号列，无法区分各票申报。"))
+	case len(first) == 0:
 		faults = append(faults, fault("batch.heading.none",
 			"None of the columns is known: the first line must hold the headings, as a template has them.",
 			"没有可识别的列：第一行应为列标题，参见模板。"))

@@ -24,7 +24,7 @@ type Mark struct {
 }
 
 // Markup writes a table back with the messages of each row in a last column:
-// CSV as CSV in its encoding and with its separator, XLSX as a workbook of the
+// CSV as CSV in its encoding (UTF-8 with its mark) and with its separator, XLSX as a workbook of the
 // one sheet with the marked cells coloured, NDJSON as CSV of row and messages.
 // marks is asked for every row in turn, that of the heading included. Cells
 // are written as texts; a line that could not be taken apart stands in one
@@ -61,7 +61,7 @@ func (r *Reader) markupWriter(w io.Writer) (markupWriter, error) {
 	out.csv = csv.NewWriter(w)
 	out.csv.UseCRLF = true
 	if lines, isCSV := r.table.(*records); isCSV {
-		out.csv.Comma = rune(lines.separator)
+		out.csv.Comma, out.inPlace = rune(lines.separator), true
 	}
 	return out, nil
 }
@@ -134,13 +134,21 @@ func printable(text string) string {
 	}, text))
 }
 
-// markedText writes CSV.
+// markedText writes CSV, where asked with every row at its number: blank ones
+// in between are written too.
 type markedText struct {
 	csv     *csv.Writer
 	encoder io.WriteCloser // nil for UTF-8
+	inPlace bool
+	last    int
 }
 
-func (m *markedText) write(_ int, cells []string, _ map[int]bool) error {
+func (m *markedText) write(number int, cells []string, _ map[int]bool) error {
+	for m.last++; m.inPlace && m.last < number; m.last++ {
+		if err := m.csv.Write(make([]string, len(cells))); err != nil {
+			return err
+		}
+	}
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
 		safe[i] = escape(unescape(cell))

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -37,7 +38,7 @@ type workbook struct {
 // openWorkbook opens a sheet, the first visible one if none is named, and
 // tells its name.
 func openWorkbook(file io.ReaderAt, size int64, wanted string) (table, string, error) {
-	archive, err := zip.NewReader(file, size)
+	archive, err := zip.NewReader(io.NewSectionReader(file, 0, size), size)
 	if err != nil {
 		return nil, "", corrupt(err)
 	}
@@ -235,7 +236,7 @@ func (b *workbook) readTexts(name string) error {
 	tokens := newTokens(in)
 	for {
 		token, err := tokens.next()
-		if err == io.EOF { //nolint:errorlint // the decoder's own sign, never wrapped
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -331,7 +332,7 @@ func (t *tokens) text(end string) (string, error) {
 
 // unexpected makes the end of a part in its middle an error.
 func unexpected(err error) error {
-	if err == io.EOF { //nolint:errorlint // the decoder's own sign, never wrapped
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -93,7 +93,7 @@ func (w *worksheet) noteMerge(tag []byte) error {
 	if !bytes.Contains(tag, []byte("mergeCell ")) {
 		return nil
 	}
-	_, rest, _ := bytes.Cut(tag, []byte(`ref="`))
+	_, rest, _ := bytes.Cut(bytes.ReplaceAll(tag, []byte("'"), []byte(`"`)), []byte(`ref="`))
 	area, _, found := bytes.Cut(rest, []byte(`"`))
 	corner, opposite, _ := strings.Cut(string(area), ":")
 	_, from, err := excelize.CellNameToCoordinates(corner)
