@@ -2,7 +2,9 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"singlewindow/api"
 	"singlewindow/declare"
 	"singlewindow/declare/batch"
+	"singlewindow/declare/sheet"
 )
 
 // TestBatch: a table from a Chinese spreadsheet program is filed row by row;
@@ -384,4 +387,51 @@ func TestBatchStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if forced != 5 || deletable != 0 {
 		t.Errorf("row-level security is forced on %d of 5 tables, %d can be deleted from", forced, deletable)
 	}
+}
+
+// TestBatchWorkThatFails: what fails for a reason that nobody can mend is given
+// up after a few tries, and holds nothing else up.
+func TestBatchWorkThatFails(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newLedger(t)
+	known, err := kinds()
+	must(t, err)
+	lists, err := declare.CodeLists()
+	must(t, err)
+	form, err := sheet.NewForm(known[batchKind], lists)
+	must(t, err)
+	gateway := declare.New(ledger, known, nil, nil, newIDs(), time.Now, declare.DefaultTiming(), quiet(t))
+	b, err := batch.Open(t.Context(), batch.Options{
+		Ledger: ledger, Gateway: gateway, Forms: map[string]*sheet.Form{batchKind: form}, IDs: newIDs(), Now: time.Now, Log: quiet(t), Folder: t.TempDir(),
+		Timing: batch.Timing{Slice: time.Second, Lease: 200 * time.Millisecond, Sweep: 50 * time.Millisecond, Job: 5 * time.Second, Stop: time.Second},
+		ReadXML: func(message []byte) (string, map[string]any, []declare.Fault, error) {
+			switch {
+			case bytes.HasPrefix(message, []byte("<panics")):
+				panic("on purpose")
+			case bytes.HasPrefix(message, []byte("<fails")):
+				return "", nil, nil, errors.New("on purpose")
+			}
+			return "", nil, nil, nil
+		},
+	})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(ctx) }()
+	taken, err := b.Receive(t.Context(), batch.Upload{Tenant: acme, Name: "x.xml", Kind: batchKind}, strings.NewReader("<declarations><panics/><unknown/><fails/></declarations>"))
+	must(t, err)
+	eventually(t, 30*time.Second, "it is given up", func() bool {
+		now, err := b.Batch(t.Context(), acme, taken.ID)
+		must(t, err)
+		return now.State == batch.Done
+	})
+	results, err := b.Rows(t.Context(), acme, taken.ID, "", 0, 10)
+	must(t, err)
+	for i, want := range []string{"batch.failed", "batch.xmlUnknown", "batch.failed"} {
+		if len(results) != 3 || results[i].Verdict != batch.Rejected || results[i].Errors[0].Code != want {
+			t.Errorf("result %d is not %s: %s", i, want, asJSON(t, results))
+		}
+	}
+	stop()
+	must(t, <-ran)
 }

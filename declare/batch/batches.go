@@ -113,13 +113,13 @@ type Timing struct {
 	Slice time.Duration // a slice begins no new group of items after this
 	Lease time.Duration // a slice that has not been heard of for this long is dead
 	Sweep time.Duration // how often batches without a job are looked for
-	Job   time.Duration // longest slice
+	Job   time.Duration // longest slice: reading a file again to where it was may take a while
 	Stop  time.Duration // longest wait for slices under way at a stop
 }
 
 // DefaultTiming is what the documentation promises.
 func DefaultTiming() Timing {
-	return Timing{Slice: 2 * time.Second, Lease: 4 * time.Second, Sweep: time.Second, Job: 20 * time.Second, Stop: 2 * time.Second}
+	return Timing{Slice: 2 * time.Second, Lease: 4 * time.Second, Sweep: time.Second, Job: 5 * time.Minute, Stop: 2 * time.Second}
 }
 
 // Batches takes files and works them off while [Batches.Run] runs. Safe for

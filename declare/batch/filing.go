@@ -19,10 +19,10 @@ import (
 const (
 	itemsTogether = 32
 	itemBytes     = 4 << 20
-	itemsAtOnce   = 8
+	itemsAtOnce   = 4
 )
 
-// mostTries is how often an item is tried that fails for a reason nobody can
+// mostTries is how often an item, or a file, is tried that fails for a reason nobody can
 // mend here; then it is rejected, so that the others are not held up.
 const mostTries = 5
 
@@ -136,8 +136,13 @@ func (b *Batches) judgeAll(ctx context.Context, t *turn, items []item) []outcome
 }
 
 // judge tries or files one item.
-func (b *Batches) judge(ctx context.Context, t *turn, one item) outcome {
-	o := outcome{item: one, reference: one.reference}
+func (b *Batches) judge(ctx context.Context, t *turn, one item) (o outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			o = outcome{item: one}.failed(b.panicked(t, cause))
+		}
+	}()
+	o = outcome{item: one, reference: one.reference}
 	document, places, faults, err := b.compose(&t.source, one)
 	if err != nil {
 		return o.failed(err)
@@ -365,6 +370,10 @@ var (
 	textReferenceUsed = declare.Text{
 		English: "Another declaration carries this reference already.",
 		Chinese: "该编号已被另一份申报使用。",
+	}
+	textFileFailed = declare.Text{
+		English: "The file could not be processed; the operator has been told. Nothing was filed.",
+		Chinese: "该文件未能处理，已通知运维人员。未提交任何申报。",
 	}
 	textFailed = declare.Text{
 		English: "This declaration could not be processed; the operator has been told. Nothing was filed for it.",

@@ -23,7 +23,7 @@ const (
 
 // slicesAtOnce is how many slices one process works on. Slices queue up
 // behind each other, so that many batches advance together.
-const slicesAtOnce = 2
+const slicesAtOnce = 4
 
 // slice is a job: the part of the work on a batch that comes after turn Turn.
 // It says nothing of what is in the file: River keeps and logs its jobs.
@@ -97,7 +97,7 @@ func (b *Batches) jobWorker(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	return river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: jobSchema, ID: b.ids.New("job"), Logger: slog.New(&quiet{Handler: b.log.Handler(), now: b.now, memory: &memory{said: map[string]time.Time{}}}),
 		Queues: map[string]river.QueueConfig{jobQueue: {MaxWorkers: slicesAtOnce}}, Workers: workers,
-		JobTimeout: b.timing.Job, RescueStuckJobsAfter: b.timing.Job * 3 / 2, SoftStopTimeout: b.timing.Stop, FetchPollInterval: b.timing.Sweep,
+		JobTimeout: b.timing.Job, RescueStuckJobsAfter: b.timing.Job * 3 / 2, SoftStopTimeout: b.timing.Stop, FetchPollInterval: max(b.timing.Sweep, river.FetchCooldownDefault),
 		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour,
 		ReindexerIndexNames: []string{}, // the application owns no index
 	})

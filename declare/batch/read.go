@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -57,6 +58,10 @@ const (
 	bytesTogether = 4 << 20
 )
 
+// readingSlices is how many times longer slices are that read: each begins by
+// reading what is on file again.
+const readingSlices = 5
+
 // A readRow is a row with its place among all rows and among the items.
 type readRow struct {
 	sheet.Row
@@ -80,6 +85,8 @@ type reading struct {
 // read is a slice that reads. A file that cannot be read refuses the batch:
 // nothing of it was filed yet.
 func (b *Batches) read(ctx context.Context, t *turn) (err error) {
+	begun := b.now()
+	t.until = time.Time{}
 	file, err := b.fetch(ctx, t.Tenant, t.digest, t.bytes)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (b *Batches) read(ctx context.Context, t *turn) (err error) {
 	if err == nil {
 		r := &reading{turn: t, form: b.forms[t.kind], table: table, items: map[string]int{}, sizes: map[int]int64{}}
 		if err = r.judgeHeading(); err == nil {
-			err = b.readOn(ctx, r)
+			err = b.readOn(ctx, r, begun)
 		}
 	}
 	var refused *declare.Refusal
@@ -110,7 +117,7 @@ func (r *reading) judgeHeading() error {
 	return nil
 }
 
-func (b *Batches) readOn(ctx context.Context, r *reading) error {
+func (b *Batches) readOn(ctx context.Context, r *reading, begun time.Time) error {
 	for {
 		rows, end, err := r.group(ctx)
 		if err != nil {
@@ -118,6 +125,10 @@ func (b *Batches) readOn(ctx context.Context, r *reading) error {
 		}
 		if end && r.rows == 0 {
 			return &declare.Refusal{Faults: []declare.Fault{{Code: "batch.empty", Text: textEmpty}}}
+		}
+		if r.until.IsZero() { // it began with rows that are on file: they must not be all it does
+			now := b.now()
+			r.until = now.Add(max(readingSlices*b.timing.Slice, now.Sub(begun)))
 		}
 		over := !end && b.now().After(r.until)
 		if err := b.haveRead(ctx, r, rows, end, over); err != nil || end || over {

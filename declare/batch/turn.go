@@ -3,6 +3,9 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -17,7 +20,7 @@ type turn struct {
 	source
 	until                        time.Time // no new group after this
 	dryRun, allOrNothing, within bool      // within: items may be filed
-	rows, items, rejected        int
+	tries, rows, items, rejected int
 }
 
 // work is one slice. What went wrong was logged here; River is told a code.
@@ -28,11 +31,7 @@ func (b *Batches) work(ctx context.Context, job slice) error {
 	}
 	if err == nil {
 		held, release := b.hold(ctx, t)
-		if t.state == Reading {
-			err = b.read(held, t)
-		} else {
-			err = b.file(held, t)
-		}
+		err = b.advance(held, t)
 		release()
 	}
 	if err == nil || errors.Is(err, errLost) {
@@ -44,9 +43,44 @@ func (b *Batches) work(ctx context.Context, job slice) error {
 	return errFailed
 }
 
+// advance does the slice's work. A file that cannot be read for a reason nobody
+// can mend is given up at last.
+func (b *Batches) advance(ctx context.Context, t *turn) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = b.panicked(t, cause)
+		}
+		if err != nil && t.state == Reading && !passing(err) && !errors.Is(err, errLost) {
+			err = errors.Join(err, b.readInVain(ctx, t))
+		}
+	}()
+	if t.state == Reading {
+		return b.read(ctx, t)
+	}
+	return b.file(ctx, t)
+}
+
+func (b *Batches) readInVain(ctx context.Context, t *turn) error {
+	if t.tries+1 < mostTries {
+		return b.fenced(ctx, t, "have_failed")
+	}
+	return b.refuse(ctx, t, []declare.Fault{{Code: "batch.failed", Text: textFileFailed}})
+}
+
+// panicked tells where, without what a panic may quote.
+func (b *Batches) panicked(t *turn, cause any) error {
+	text := fmt.Sprintf("%T", cause)
+	if fault, ok := cause.(runtime.Error); ok {
+		text = fault.Error()
+	}
+	b.log.Error("panic", "batch", t.Batch, "cause", text, "stack", string(debug.Stack()))
+	return errPanicked
+}
+
 var (
-	errFailed = errors.New("batch: the slice failed")
-	errLost   = errors.New("batch: the batch is another slice's")
+	errPanicked = errors.New("batch: the work panicked")
+	errFailed   = errors.New("batch: the slice failed")
+	errLost     = errors.New("batch: the batch is another slice's")
 )
 
 // passing tells whether an error is about the moment, not about the batch.
@@ -75,7 +109,7 @@ func (b *Batches) claim(ctx context.Context, job slice) (*turn, error) {
 	err := b.ledger.Within(ctx, declare.TenantScope(job.Tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("claim"), job.Tenant, job.Batch, job.Turn, b.leased()).Scan(
 			&t.Turn, &t.state, &t.digest, &t.bytes, &t.Name, &t.kind, &t.Format, &t.Encoding, &t.Sheet, &columns, &heading,
-			&t.dryRun, &t.allOrNothing, &t.within, &t.rows, &t.items, &t.rejected)
+			&t.dryRun, &t.allOrNothing, &t.within, &t.tries, &t.rows, &t.items, &t.rejected)
 	})
 	if err != nil {
 		return nil, err

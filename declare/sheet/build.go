@@ -28,11 +28,8 @@ func (f *Form) Reference(heading []string, row Row) string {
 		}
 		return declaration.Reference
 	}
-	for i, name := range heading {
-		if i >= len(row.Cells) || row.Cells[i] == "" {
-			continue
-		}
-		if column := f.recognise(name); column != nil && column.Path == referencePath {
+	for i, column := range f.bind(heading) {
+		if column != nil && column.Path == referencePath && i < len(row.Cells) && row.Cells[i] != "" {
 			return clean(row.Cells[i])
 		}
 	}

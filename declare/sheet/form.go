@@ -23,6 +23,7 @@ type Form struct {
 	columns []*Column
 	byPath  map[string]*Column
 	byLabel map[string]*Column // by every label that means one column only
+	recent  bindings
 	fields  []string           // every path of the schema, with 1 for the number of an entry
 }
 

@@ -26,7 +26,9 @@ const (
 )
 
 // bind finds the column of each heading, nil for those left out and unknown.
-func (f *Form) bind(heading []string) []*Column {
+func (f *Form) bind(heading []string) []*Column { return f.recent.columns(heading, f.recognised) }
+
+func (f *Form) recognised(heading []string) []*Column {
 	columns := make([]*Column, len(heading))
 	for i, name := range heading {
 		columns[i] = f.recognise(name)
