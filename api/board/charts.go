@@ -55,8 +55,14 @@ func (w *words) lapse(milliseconds int64) string {
 	return text
 }
 
-// moment says when, short enough for an axis.
-func (w *words) moment(at time.Time) string { return at.In(w.b.zone).Format("01-02 15:04") }
+// moment says when, short enough for an axis of such a length.
+func (w *words) moment(at time.Time, length time.Duration) string {
+	layout := "01-02 15:04"
+	if length < time.Hour {
+		layout = time.TimeOnly
+	}
+	return at.In(w.b.zone).Format(layout)
+}
 
 // percent gives part of whole, for coordinates.
 func percent(part, whole int64) string {
@@ -124,7 +130,7 @@ func timelineOf(spans []clearance.Span, now time.Time, words *words) (view timel
 		return view
 	}
 	first, last := reach(spans, now)
-	length := last.Sub(first).Milliseconds()
+	length := last.Sub(first)
 	for _, span := range spans {
 		until := span.To
 		if until.IsZero() {
@@ -142,7 +148,7 @@ func timelineOf(spans []clearance.Span, now time.Time, words *words) (view timel
 		}
 		track := &view.Tracks[len(view.Tracks)-1]
 		track.Pieces = append(track.Pieces, piece{
-			X: percent(span.From.Sub(first).Milliseconds(), length), Width: percent(took, length), Y: (len(view.Tracks)-1)*trackHeight + labelHeight, Height: barHeight,
+			X: percent(span.From.Sub(first).Milliseconds(), length.Milliseconds()), Width: percent(took, length.Milliseconds()), Y: (len(view.Tracks)-1)*trackHeight + labelHeight, Height: barHeight,
 			Who: span.Who, Text: row.Who + " · " + row.Stage, Title: words.say("clearance.timeline.piece", row.Who, row.Stage, row.Took), Still: span.To.IsZero(),
 		})
 		view.Rows = append(view.Rows, row)
@@ -150,11 +156,10 @@ func timelineOf(spans []clearance.Span, now time.Time, words *words) (view timel
 			view.Key = append(view.Key, span.Who)
 		}
 	}
-	view.First, view.Last = words.moment(first), words.moment(last)
+	view.First, view.Last = words.moment(first, length), words.moment(last, length)
 	bottom := len(view.Tracks) * trackHeight
 	view.Height = bottom + axisHeight
-	half := words.moment(first.Add(last.Sub(first) / 2))
-	view.Ticks = axis([]string{view.First, half, view.Last}, bottom)
+	view.Ticks = axis([]string{view.First, words.moment(first.Add(length/2), length), view.Last}, bottom)
 	return view
 }
 
