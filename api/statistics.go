@@ -90,7 +90,7 @@ func (a *api) clearanceTimes(ctx context.Context, in *clearanceInput) (*clearanc
 	return out, err
 }
 
-func clearanceStage(s clearance.Stage) ClearanceStage {
+func clearanceStage(s clearance.Times) ClearanceStage {
 	view := ClearanceStage{Agency: s.Agency, Stage: s.Stage, Who: s.Who, Of: s.Of, ClearanceFigures: ClearanceFigures(s.Figures)}
 	for _, point := range s.Course {
 		view.Trend = append(view.Trend, ClearancePoint{point.Day.Format(time.DateOnly), ClearanceFigures(point.Figures)})

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"declare/account":     {"declare"},
 	"declare/board":       {"declare"},
 	"declare/event":       {"declare"},
+	"declare/clearance":   {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
 	"adapters":            {"declare", "mapping", "xsd"},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 }
 
 // sqlOwners are the packages whose files may speak to PostgreSQL.
-var sqlOwners = []string{"declare", "declare/account", "declare/board", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
+var sqlOwners = []string{"declare", "declare/account", "declare/board", "declare/clearance", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
 
 var vague = []string{"util", "utils", "common", "model", "models", "types", "service", "helper", "helpers", "internal"}
 

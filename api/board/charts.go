@@ -222,7 +222,7 @@ type trendPoint struct {
 }
 
 // trendOf draws a stage's course. Days or weeks in which none ended leave a gap.
-func trendOf(stage clearance.Stage, period clearance.Period, every string, words *words) trendView {
+func trendOf(stage clearance.Times, period clearance.Period, every string, words *words) trendView {
 	view := trendView{Height: trendHeight, Every: every, Title: words.say("clearance.trend", words.stage(stage.Stage), words.track(stage.Agency))}
 	first, step := period.First, 1
 	if every == clearance.EveryWeek {

@@ -104,7 +104,7 @@ func TestTrendStaysInside(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		days := rapid.IntRange(1, 400).Draw(t, "days")
 		period := clearance.Period{First: began.Truncate(24 * time.Hour), Last: began.Truncate(24*time.Hour).AddDate(0, 0, days-1)}
-		stage := clearance.Stage{Stage: clearance.StageTotal}
+		stage := clearance.Times{Stage: clearance.StageTotal}
 		for day := range days {
 			if rapid.Bool().Draw(t, "some ended") {
 				median := rapid.Int64Range(0, 1<<40).Draw(t, "median")

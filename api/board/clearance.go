@@ -33,7 +33,7 @@ type clearancePage struct {
 
 // stageRow is one line of the table.
 type stageRow struct {
-	clearance.Stage
+	clearance.Times
 	Track, Name        string // in words
 	Median, P90, Count string
 	Address            string // where the line leads: its course, or only what it is of
@@ -102,7 +102,7 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 	if stages.By != "" {
 		stages.Stage = page.Stage
 	}
-	course.Stage, course.Every, course.By = page.Stage, page.Every, ""
+	course.Stage, course.Every, course.By, course.Whole = page.Stage, page.Every, "", course.Agency == ""
 	found, err := b.clearance.Ask(r.Context(), v.Scope(), stages)
 	if err != nil {
 		return page, err
@@ -116,16 +116,14 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 	for _, stage := range found {
 		page.Rows = append(page.Rows, page.row(stage, r.URL.Query(), words))
 	}
-	for _, stage := range points {
-		if stage.Agency == page.Question.Agency {
-			page.Trend = trendOf(stage, page.Question.Period, page.Every, words)
-		}
+	for _, stage := range points { // one at most
+		page.Trend = trendOf(stage, page.Question.Period, page.Every, words)
 	}
 	return page, words.err
 }
 
 // row shows a stage. Its address keeps the filters that are set.
-func (p *clearancePage) row(stage clearance.Stage, query url.Values, words *words) stageRow {
+func (p *clearancePage) row(stage clearance.Times, query url.Values, words *words) stageRow {
 	address := url.Values{}
 	for name, values := range query {
 		if values[0] != "" && name != "lang" {
@@ -142,7 +140,7 @@ func (p *clearancePage) row(stage clearance.Stage, query url.Values, words *word
 		address.Del("agency")
 	}
 	return stageRow{
-		Stage: stage, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
+		Times: stage, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
 		Median: words.lapse(stage.MedianMilliseconds), P90: words.lapse(stage.P90Milliseconds), Count: groupThousands(int(stage.Count)),
 		Address: clearancePath + "?" + address.Encode(), Chosen: stage.Stage == p.Stage && stage.Agency == p.Question.Agency,
 	}

@@ -23,18 +23,20 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/clearance"
 	"singlewindow/declare/event"
 	"singlewindow/xsd"
 )
 
 // store is the ledger and what stands beside it, opened.
 type store struct {
-	ledger   *declare.Ledger
-	accounts *account.Accounts
-	ids      *declare.IDs
-	private  *privatepostgres.Server // nil when the database is somebody else's
-	options  privatepostgres.Options // of the private one
-	stopBy   time.Time               // when a fast stop of the private one is given up; zero: in its own time
+	ledger    *declare.Ledger
+	accounts  *account.Accounts
+	clearance *clearance.Clearance
+	ids       *declare.IDs
+	private   *privatepostgres.Server // nil when the database is somebody else's
+	options   privatepostgres.Options // of the private one
+	stopBy    time.Time               // when a fast stop of the private one is given up; zero: in its own time
 }
 
 // openStore connects to the configured database, or starts the private one.
@@ -53,13 +55,13 @@ func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (
 		}
 		url = opened.private.URL()
 	}
-	if err := opened.connect(ctx, s, url); err != nil {
+	if err := opened.connect(ctx, s, url, log); err != nil {
 		return nil, errors.Join(err, opened.close())
 	}
 	return opened, nil
 }
 
-func (o *store) connect(ctx context.Context, s settings, url string) error {
+func (o *store) connect(ctx context.Context, s settings, url string, log *slog.Logger) error {
 	var err error
 	if o.ledger, err = declare.OpenLedger(ctx, url, time.Now()); err != nil {
 		return err
@@ -68,7 +70,10 @@ func (o *store) connect(ctx context.Context, s settings, url string) error {
 	if err != nil {
 		return err
 	}
-	o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader)
+	if o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader); err != nil {
+		return err
+	}
+	o.clearance, err = clearance.Open(ctx, o.ledger, time.Now, clearance.DefaultPause, log)
 	return err
 }
 
@@ -177,9 +182,9 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
 	g.events = event.Open(g.ledger, log, newsEvery)
 	g.handler = split(
-		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
+		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
 		api.New(api.Options{
-			Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Gateway: g.gateway, Accounts: g.accounts, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
 		}))
 	return nil
 }
@@ -239,6 +244,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	helpers.Go(func() { g.watch(beside, log) })
 	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
+	helpers.Go(func() { g.clearance.Run(beside) })
 
 	var failure error
 	select {

@@ -20,6 +20,7 @@ var Statements embed.FS
 // use.
 type Clearance struct {
 	ledger *declare.Ledger
+	asking chan struct{} // as many as may ask at once
 	now    func() time.Time
 	pause  time.Duration
 	log    *slog.Logger
@@ -27,6 +28,13 @@ type Clearance struct {
 
 // DefaultPause is how often new events are looked for when there were none.
 const DefaultPause = 5 * time.Second
+
+// A question may go through every declaration there is. It may take so long,
+// and so many may be asked at once: the connections are the gateway's.
+const (
+	longestAnswer = 15 * time.Second
+	mostAsking    = 2
+)
 
 // Open brings the package's tables up to date. Pause is how long [Clearance.Run]
 // waits when there is nothing to do.
@@ -38,7 +46,7 @@ func Open(ctx context.Context, ledger *declare.Ledger, now func() time.Time, pau
 	if err := declare.Migrate(ctx, ledger.URL(), "clearance_version", migrations); err != nil {
 		return nil, err
 	}
-	return &Clearance{ledger: ledger.Unhurried(), now: now, pause: pause, log: log}, nil
+	return &Clearance{ledger: ledger.Patient(longestAnswer), asking: make(chan struct{}, mostAsking), now: now, pause: pause, log: log}, nil
 }
 
 // restPerWork is how long Run rests between two slices, as a multiple of what
@@ -47,13 +55,13 @@ const restPerWork = 3
 
 // Run folds what happens to declarations into the table of spans until ctx ends.
 // Where several processes run, one of them does the work at any time.
-func (c *Clearance) Run(ctx context.Context) error {
+func (c *Clearance) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 		}
 		begun := c.now()

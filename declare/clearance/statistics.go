@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type Question struct {
 	Tenant  string
 	Agency  string // its own track; "" is every track
+	Whole   bool   // only the track of the declaration as a whole
 	Kind    string
 	Port    string
 	Chapter string // of the harmonized system, two digits
@@ -34,8 +36,8 @@ const (
 	ByChapter = "chapter"
 )
 
-// Stage is what one stage took on one track.
-type Stage struct {
+// Times are what one stage took on one track.
+type Times struct {
 	Agency string // "" is the declaration as a whole
 	Stage  string
 	Who    string // "" for the total
@@ -61,7 +63,13 @@ type Point struct {
 // Ask answers within what scope may see: all of it as it was at one moment. The
 // whole comes first, then the agencies by name, each with its stages in the
 // order of [Stages].
-func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (stages []Stage, err error) {
+func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (stages []Times, err error) {
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	err = c.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
 		if err := readLarge(ctx, tx); err != nil {
 			return err
@@ -71,7 +79,7 @@ func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (s
 		}
 		return readCourse(ctx, tx, q, stages)
 	})
-	slices.SortFunc(stages, func(a, b Stage) int {
+	slices.SortFunc(stages, func(a, b Times) int {
 		return cmp.Or(cmp.Compare(a.Agency, b.Agency), cmp.Compare(slices.Index(Stages, a.Stage), slices.Index(Stages, b.Stage)), cmp.Compare(a.Of, b.Of))
 	})
 	return stages, err
@@ -80,17 +88,17 @@ func (c *Clearance) Ask(ctx context.Context, scope declare.Scope, q Question) (s
 // readLarge prepares a transaction for reading much of a table, against what
 // the ledger's connections are set to.
 func readLarge(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "+
-		"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '64MB'")
+	_, err := tx.Exec(ctx, fmt.Sprintf("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d; "+
+		"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '64MB'", longestAnswer.Milliseconds()))
 	return err
 }
 
 // filters are the parameters that the statements about stages share.
 func (q Question) filters(more ...any) []any {
-	return append([]any{q.First, q.Last.AddDate(0, 0, 1), q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage}, more...)
+	return append([]any{q.First, q.Last.AddDate(0, 0, 1), q.Tenant, q.Agency, q.Kind, q.Port, q.Chapter, q.Stage, q.Whole}, more...)
 }
 
-func readStages(ctx context.Context, tx pgx.Tx, q Question) ([]Stage, error) {
+func readStages(ctx context.Context, tx pgx.Tx, q Question) ([]Times, error) {
 	name, arguments := "stages", q.filters()
 	if q.By != "" {
 		name, arguments = "groups", q.filters(q.By)
@@ -99,8 +107,8 @@ func readStages(ctx context.Context, tx pgx.Tx, q Question) ([]Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Stage, error) {
-		var s Stage
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Times, error) {
+		var s Times
 		var percentiles []int64
 		into := []any{&s.Agency, &s.Stage, &s.Who}
 		if q.By != "" {
@@ -120,7 +128,7 @@ func figures(count int64, percentiles []int64) Figures {
 }
 
 // readCourse completes stages by what they took over time.
-func readCourse(ctx context.Context, tx pgx.Tx, q Question, stages []Stage) error {
+func readCourse(ctx context.Context, tx pgx.Tx, q Question, stages []Times) error {
 	rows, err := tx.Query(ctx, statement("course"), q.filters(q.Every)...)
 	if err != nil {
 		return err
