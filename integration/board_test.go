@@ -257,10 +257,10 @@ func TestBoardListIsTrue(t *testing.T) {
 	}
 }
 
-// A look is a page of the list that must come fast.
-type look struct{ name, path string }
+// A glance is a page of the list that must come fast.
+type glance struct{ name, path string }
 
-var looks = []look{
+var glances = []glance{
 	{"first page", "/board/"},
 	{"status", "/board/?status=held"},
 	{"common status", "/board/?status=cleared"},
@@ -310,7 +310,7 @@ func (r *boardroom) lookAround(t *testing.T, times int) map[string][]time.Durati
 		{Name: "port", Role: account.Official, Port: "PORT00"}, {Name: "rare", Role: account.Official, Port: "RARE01"},
 	} {
 		visitor := r.signIn(t, user)
-		for _, look := range looks {
+		for _, look := range glances {
 			path := look.path
 			for range times {
 				begun := time.Now()
