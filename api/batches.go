@@ -59,7 +59,7 @@ func (a *api) registerBatches() {
 	receive.Metadata = map[string]any{metadataTooLarge: string(codeBatchTooLarge)}
 	receive.Middlewares = append(receive.Middlewares, a.takesFile)
 	huma.Register(a.huma, receive, func(ctx context.Context, in *fileInput) (*batchOutput, error) {
-		ctx, cancel := context.WithTimeout(ctx, uploadTime)
+		ctx, cancel := context.WithTimeout(ctx, uploadTime+patience)
 		defer cancel()
 		return a.receiveBatch(ctx, in)
 	})
@@ -258,12 +258,13 @@ func (in *fileInput) encoding() string {
 func (r *request) slowly() io.ReadCloser {
 	body, _ := r.BodyReader().(io.ReadCloser) // it always is one
 	_, w := humago.Unwrap(r.exchange)
-	return &slow{body, http.NewResponseController(w), time.Time{}}
+	return &slow{ReadCloser: body, connection: http.NewResponseController(w), until: time.Now().Add(uploadTime)}
 }
 
 type slow struct {
 	io.ReadCloser
 	connection *http.ResponseController
+	until      time.Time // all of it
 	extended   time.Time
 }
 
@@ -281,7 +282,11 @@ func (s *slow) extend() error {
 		return nil
 	}
 	s.extended = now
-	err := errors.Join(s.connection.SetReadDeadline(now.Add(uploadPause)), s.connection.SetWriteDeadline(now.Add(uploadPause+patience)))
+	deadline := now.Add(uploadPause)
+	if deadline.After(s.until) {
+		deadline = s.until
+	}
+	err := errors.Join(s.connection.SetReadDeadline(deadline), s.connection.SetWriteDeadline(deadline.Add(2*patience)))
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil // no connection to a network
 	}
@@ -398,7 +403,11 @@ func (a *api) markedUp(ctx context.Context, in *batchInput) (*huma.StreamRespons
 
 // sendMarked sends a file that may take longer than the server allows.
 func (a *api) sendMarked(r *request, marked *batch.Marked) {
-	r.SetHeader("Content-Type", map[string]string{"xlsx": mediaXLSX, "csv": mediaCSV}[marked.Format])
+	media := mediaXLSX
+	if marked.Format == "csv" {
+		media = mime.FormatMediaType(mediaCSV, map[string]string{"charset": marked.Encoding})
+	}
+	r.SetHeader("Content-Type", media)
 	r.SetHeader("Content-Disposition", attachment(marked.Name))
 	r.SetHeader("Content-Length", strconv.FormatInt(marked.Size, 10))
 	r.SetStatus(http.StatusOK)
@@ -526,7 +535,7 @@ type fileOutput struct {
 }
 
 func (a *api) template(in *kindInput, format, media string) (*fileOutput, error) {
-	form := a.batches.Forms[in.Kind]
+	form := a.batches.Form(in.Kind)
 	if form == nil {
 		return nil, declare.ErrMissing
 	}

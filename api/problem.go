@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -94,6 +95,8 @@ func diagnose(err error) finding {
 		return finding{code: codeResourceMissing}
 	case errors.Is(err, account.ErrUnknown):
 		return finding{code: codeCredentialUnknown, headers: challenge(codeCredentialUnknown)}
+	case errors.As(err, &lost) && errors.Is(err, os.ErrDeadlineExceeded):
+		return finding{code: codeBodyTimeout}
 	case errors.As(err, &lost):
 		return finding{code: codeBodyIncomplete}
 	case errors.As(err, &idle), errors.Is(err, declare.ErrAgencyOff), unavailable(err):

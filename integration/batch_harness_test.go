@@ -249,7 +249,7 @@ func (l *line) delivered(t *testing.T, within time.Duration) {
 	t.Helper()
 	eventually(t, within, "every message is delivered", func() bool {
 		l.mustRun(t)
-		return l.count(t, "SELECT count(*) FROM message WHERE delivery <> 'delivered'") == 0
+		return l.count(t, unsent) == 0
 	})
 }
 
@@ -268,7 +268,6 @@ func residentPeak(t *testing.T, p *process) int {
 	t.Fatal("no VmHWM")
 	return 0
 }
-
 
 func dial(t *testing.T, address string) *net.TCPConn {
 	t.Helper()

@@ -2,7 +2,9 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"singlewindow/api"
 	"singlewindow/declare"
 	"singlewindow/declare/batch"
+	"singlewindow/declare/sheet"
 )
 
 // TestBatch: a table from a Chinese spreadsheet program is filed row by row;
@@ -90,7 +93,9 @@ func asJSON(t *testing.T, value any) string {
 // mustPoint: a result has an error at this row and column.
 func mustPoint(t *testing.T, result api.RowView, row int, heading string) {
 	t.Helper()
-	if !slices.ContainsFunc(result.Errors, func(e api.CellComplaint) bool { return e.Row == row && e.Heading == heading && e.Column != "" && e.Message != "" }) {
+	if !slices.ContainsFunc(result.Errors, func(e api.CellComplaint) bool {
+		return e.Row == row && e.Heading == heading && e.Column != "" && e.Message != ""
+	}) {
 		t.Errorf("no error at row %d, %s: %s", row, heading, asJSON(t, result))
 	}
 }
@@ -132,6 +137,9 @@ func TestBatchOptions(t *testing.T) {
 	ndjson := expect("lines.ndjson", lines, "done", 2, 2, 0)
 	if r := l.batchRows(t, acme, ndjson, "rejected"); r[0].Row != 4 || r[0].Errors[0].Code != "batch.twice" || r[1].Row != 5 {
 		t.Errorf("%s", asJSON(t, r))
+	}
+	if file := l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+ndjson+"/file", nil); !strings.HasPrefix(file.header.Get("Content-Type"), "text/csv") || !bytes.Contains(file.body, []byte("batch.twice")) {
+		t.Errorf("%v %s", file.header, file.body)
 	}
 	l.inXML(t, first.DeclarationID, expect)
 }
@@ -178,6 +186,7 @@ func (l *line) inXML(t *testing.T, declaration string, expect func(string, []byt
 		if results[1].Errors[0].Code != "batch.xmlUnknown" || results[0].Reference == "" && results[0].Errors[0].Code == "batch.xmlUnknown" {
 			t.Errorf("%s: %s", name, asJSON(t, results))
 		}
+		refused(t, name, l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+id+"/file", nil), http.StatusConflict, "batch.noTable")
 	}
 }
 
@@ -380,3 +389,49 @@ func TestBatchStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	}
 }
 
+// TestBatchWorkThatFails: what fails for a reason that nobody can mend is given
+// up after a few tries, and holds nothing else up.
+func TestBatchWorkThatFails(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newLedger(t)
+	known, err := kinds()
+	must(t, err)
+	lists, err := declare.CodeLists()
+	must(t, err)
+	form, err := sheet.NewForm(known[batchKind], lists)
+	must(t, err)
+	gateway := declare.New(ledger, known, nil, nil, newIDs(), time.Now, declare.DefaultTiming(), quiet(t))
+	b, err := batch.Open(t.Context(), batch.Options{
+		Ledger: ledger, Gateway: gateway, Forms: map[string]*sheet.Form{batchKind: form}, IDs: newIDs(), Now: time.Now, Log: quiet(t), Folder: t.TempDir(),
+		Timing: batch.Timing{Slice: time.Second, Lease: 200 * time.Millisecond, Sweep: 50 * time.Millisecond, Job: 5 * time.Second, Stop: time.Second},
+		ReadXML: func(message []byte) (string, map[string]any, []declare.Fault, error) {
+			switch {
+			case bytes.HasPrefix(message, []byte("<panics")):
+				panic("on purpose")
+			case bytes.HasPrefix(message, []byte("<fails")):
+				return "", nil, nil, errors.New("on purpose")
+			}
+			return "", nil, nil, nil
+		},
+	})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(ctx) }()
+	taken, err := b.Receive(t.Context(), batch.Upload{Tenant: acme, Name: "x.xml", Kind: batchKind}, strings.NewReader("<declarations><panics/><unknown/><fails/></declarations>"))
+	must(t, err)
+	eventually(t, 30*time.Second, "it is given up", func() bool {
+		now, err := b.Batch(t.Context(), acme, taken.ID)
+		must(t, err)
+		return now.State == batch.Done
+	})
+	results, err := b.Rows(t.Context(), acme, taken.ID, "", 0, 10)
+	must(t, err)
+	for i, want := range []string{"batch.failed", "batch.xmlUnknown", "batch.failed"} {
+		if len(results) != 3 || results[i].Verdict != batch.Rejected || results[i].Errors[0].Code != want {
+			t.Errorf("result %d is not %s: %s", i, want, asJSON(t, results))
+		}
+	}
+	stop()
+	must(t, <-ran)
+}

@@ -18,6 +18,7 @@ import (
 var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
+	"declare/batch":       {"declare", "declare/sheet"},
 	"declare/sheet":       {"declare"},
 	"declare/event":       {"declare"},
 	"mapping":             {},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 }
 
 // sqlOwners are the packages whose files may speak to PostgreSQL.
-var sqlOwners = []string{"declare", "declare/account", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
+var sqlOwners = []string{"declare", "declare/account", "declare/batch", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
 
 var vague = []string{"util", "utils", "common", "model", "models", "types", "service", "helper", "helpers", "internal"}
 

@@ -125,8 +125,16 @@ func DefaultTiming() Timing {
 // Batches takes files and works them off while [Batches.Run] runs. Safe for
 // concurrent use.
 type Batches struct {
-	Options
-	jobs *river.Client[pgx.Tx] // writes jobs, works none
+	ledger  *declare.Ledger
+	gateway *declare.Gateway
+	forms   map[string]*sheet.Form
+	readXML ReadXML
+	ids     *declare.IDs
+	now     func() time.Time
+	timing  Timing
+	folder  string
+	log     *slog.Logger
+	jobs    *river.Client[pgx.Tx] // writes jobs, works none
 }
 
 // Open brings the package's tables, and River's, up to date.
@@ -138,13 +146,19 @@ func Open(ctx context.Context, options Options) (*Batches, error) {
 	if err := declare.Migrate(ctx, options.Ledger.URL(), "batch_version", migrations); err != nil {
 		return nil, err
 	}
-	b := &Batches{Options: options}
+	b := &Batches{
+		ledger: options.Ledger, gateway: options.Gateway, forms: options.Forms, readXML: options.ReadXML, ids: options.IDs,
+		now: options.Now, timing: options.Timing, folder: options.Folder, log: options.Log,
+	}
 	if err := b.migrateJobs(ctx); err != nil {
 		return nil, err
 	}
 	b.jobs, err = b.jobWriter()
 	return b, err
 }
+
+// Form is the table form of a kind, nil for none.
+func (b *Batches) Form(kind string) *sheet.Form { return b.forms[kind] }
 
 // Batch gives a tenant's batch; [declare.ErrMissing] when there is none, or it
 // is another tenant's.
@@ -170,7 +184,7 @@ func (b *Batches) List(ctx context.Context, tenant, after string, limit int) ([]
 }
 
 func (b *Batches) several(ctx context.Context, tenant, name string, arguments ...any) (found []Batch, err error) {
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement(name), arguments...)
 		if err != nil {
 			return err
@@ -195,10 +209,10 @@ func scanBatch(row pgx.CollectableRow) (b Batch, err error) {
 	return b, json.Unmarshal(faults, &b.Errors)
 }
 
-func (b *Batches) moment() time.Time { return b.Now().UTC().Truncate(time.Millisecond) }
+func (b *Batches) moment() time.Time { return b.now().UTC().Truncate(time.Millisecond) }
 
 // leased is when a lease given now is over.
-func (b *Batches) leased() time.Time { return b.moment().Add(b.Timing.Lease) }
+func (b *Batches) leased() time.Time { return b.moment().Add(b.timing.Lease) }
 
 // statement gives the text of sql/<name>.sql.
 func statement(name string) string {

@@ -22,7 +22,7 @@ const (
 	itemsAtOnce   = 8
 )
 
-// mostTries is how often an item is tried that fails for a reason nobody can
+// mostTries is how often an item, or a file, is tried that fails for a reason nobody can
 // mend here; then it is rejected, so that the others are not held up.
 const mostTries = 5
 
@@ -51,33 +51,35 @@ func (b *Batches) file(ctx context.Context, t *turn) error {
 	if t.within && t.allOrNothing {
 		wanted = Valid // by the first pass
 	}
-	var failed error
 	for after := 0; ; {
 		items, err := b.nextItems(ctx, t, wanted, after)
 		if err != nil {
 			return err
-		}
-		if len(items) == 0 && failed != nil {
-			return failed // they wait for the lease to end
 		}
 		if len(items) == 0 {
 			return b.endPass(ctx, t)
 		}
 		after = items[len(items)-1].number
 		outcomes := b.judgeAll(ctx, t, items)
-		over := b.Now().After(t.until) && failed == nil
-		for _, o := range outcomes {
-			if o.err != nil {
-				failed, over = errors.Join(o.err), false
-			}
-		}
+		failed := failureOf(outcomes)
+		over := b.now().After(t.until) && failed == nil
 		if err := b.haveJudged(ctx, t, wanted, outcomes, over); err != nil || over {
 			return err
 		}
-		if failed != nil && (passing(failed) || b.Now().After(t.until)) {
-			return failed
+		if failed != nil {
+			return failed // without a next job: the items are tried again when the lease is over
 		}
 	}
+}
+
+// failureOf is why an item of a group has no verdict, nil when each has one.
+func failureOf(outcomes []outcome) error {
+	for _, o := range outcomes {
+		if o.err != nil {
+			return o.err
+		}
+	}
+	return nil
 }
 
 func (b *Batches) nextItems(ctx context.Context, t *turn, verdict Verdict, after int) ([]item, error) {
@@ -86,7 +88,7 @@ func (b *Batches) nextItems(ctx context.Context, t *turn, verdict Verdict, after
 
 // items reads items with their rows.
 func (b *Batches) items(ctx context.Context, s *source, tenant, name string, arguments ...any) (found []item, err error) {
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement(name), arguments...)
 		if err != nil {
 			return err
@@ -134,8 +136,13 @@ func (b *Batches) judgeAll(ctx context.Context, t *turn, items []item) []outcome
 }
 
 // judge tries or files one item.
-func (b *Batches) judge(ctx context.Context, t *turn, one item) outcome {
-	o := outcome{item: one, reference: one.reference}
+func (b *Batches) judge(ctx context.Context, t *turn, one item) (o outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			o = outcome{item: one}.failed(b.panicked(t, cause))
+		}
+	}()
+	o = outcome{item: one, reference: one.reference}
 	document, places, faults, err := b.compose(&t.source, one)
 	if err != nil {
 		return o.failed(err)
@@ -148,7 +155,7 @@ func (b *Batches) judge(ctx context.Context, t *turn, one item) outcome {
 		return o
 	}
 	if !t.within {
-		examined, err := b.Gateway.Validate(ctx, document)
+		examined, err := b.gateway.Validate(ctx, document)
 		if err != nil {
 			return o.failed(err)
 		}
@@ -164,7 +171,7 @@ func (b *Batches) judge(ctx context.Context, t *turn, one item) outcome {
 // submit files an item under a key of its own: filed before a crash, it is
 // found to be filed.
 func (b *Batches) submit(ctx context.Context, t *turn, o outcome, document []byte, places locator) outcome {
-	receipt, err := b.Gateway.Submit(ctx, declare.Submission{Tenant: t.Tenant, Key: fmt.Sprintf("%s-%d", t.Batch, o.item.number), Body: document})
+	receipt, err := b.gateway.Submit(ctx, declare.Submission{Tenant: t.Tenant, Key: fmt.Sprintf("%s-%d", t.Batch, o.item.number), Body: document})
 	var refused *declare.Refusal
 	var used *declare.ReferenceUsed
 	switch {
@@ -188,7 +195,7 @@ func (b *Batches) judgeReferences(ctx context.Context, t *turn, outcomes []outco
 		}
 	}
 	used := map[string]bool{}
-	err := b.Ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+	err := b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("used_references"), t.Tenant, asked)
 		if err != nil {
 			return err
@@ -252,7 +259,7 @@ func (b *Batches) haveJudged(ctx context.Context, t *turn, before Verdict, outco
 		count[o.verdict]++
 		count[before]--
 	}
-	err := b.Ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+	err := b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 		err := fence(ctx, tx, t, "have_judged", count[Filed], count[Rejected], count[Valid], Filing, t.within, nil, b.leased())
 		if err != nil {
 			return err
@@ -271,7 +278,7 @@ func (b *Batches) haveJudged(ctx context.Context, t *turn, before Verdict, outco
 // endPass ends the batch, or lets its items be filed when all are sound.
 func (b *Batches) endPass(ctx context.Context, t *turn) error {
 	if !t.within && !t.dryRun && t.rejected == 0 {
-		return b.Ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+		return b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 			if err := fence(ctx, tx, t, "have_judged", 0, 0, 0, Filing, true, nil, b.leased()); err != nil {
 				return err
 			}
@@ -283,7 +290,9 @@ func (b *Batches) endPass(ctx context.Context, t *turn) error {
 }
 
 // locator finds the cell that a pointer leads to.
-type locator interface{ at(pointer string) sheet.Cell }
+type locator interface {
+	at(pointer string) sheet.Cell
+}
 
 // compose makes the declaration of an item, or tells what keeps it from being
 // one. The same rows make the same bytes.
@@ -294,7 +303,7 @@ func (b *Batches) compose(s *source, one item) (document []byte, places locator,
 		document, faults, err = b.composeXML(s.kind, one.rows[0].Document)
 	} else {
 		var found *sheet.Places
-		document, found, faults = b.Forms[s.kind].Build(s.heading.Read, one.rows)
+		document, found, faults = b.forms[s.kind].Build(s.heading.Read, one.rows)
 		places = cells{found, rowsOf(one)}
 	}
 	for _, row := range one.rows {
@@ -304,7 +313,7 @@ func (b *Batches) compose(s *source, one item) (document []byte, places locator,
 }
 
 func (b *Batches) composeXML(kind string, message []byte) ([]byte, []declare.Fault, error) {
-	agency, tree, faults, err := b.ReadXML(message)
+	agency, tree, faults, err := b.readXML(message)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -361,6 +370,10 @@ var (
 	textReferenceUsed = declare.Text{
 		English: "Another declaration carries this reference already.",
 		Chinese: "该编号已被另一份申报使用。",
+	}
+	textFileFailed = declare.Text{
+		English: "The file could not be processed; the operator has been told. Nothing was filed.",
+		Chinese: "该文件未能处理，已通知运维人员。未提交任何申报。",
 	}
 	textFailed = declare.Text{
 		English: "This declaration could not be processed; the operator has been told. Nothing was filed for it.",

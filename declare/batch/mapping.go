@@ -29,7 +29,7 @@ const mostColumns = 1000
 // SaveMapping writes a mapping down, over one of the same name. The error is
 // [ErrKind] or [ErrColumns].
 func (b *Batches) SaveMapping(ctx context.Context, tenant string, mapping Mapping) error {
-	form := b.Forms[mapping.Kind]
+	form := b.forms[mapping.Kind]
 	if form == nil {
 		return ErrKind
 	}
@@ -45,7 +45,7 @@ func (b *Batches) SaveMapping(ctx context.Context, tenant string, mapping Mappin
 	if err != nil {
 		return err
 	}
-	return b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	return b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, statement("save_mapping"), tenant, mapping.Name, mapping.Kind, columns)
 		return err
 	})
@@ -57,7 +57,7 @@ func (b *Batches) Mapping(ctx context.Context, tenant, name string) (found Mappi
 	if !mappingName.MatchString(name) {
 		return Mapping{}, declare.ErrMissing
 	}
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("mapping"), tenant, name)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func (b *Batches) Mapping(ctx context.Context, tenant, name string) (found Mappi
 
 // Mappings gives all of a tenant's mappings, by name.
 func (b *Batches) Mappings(ctx context.Context, tenant string) (found []Mapping, err error) {
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("mappings"), tenant)
 		if err != nil {
 			return err

@@ -87,7 +87,7 @@ func (b *Batches) read(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	table, err := t.open(file)
 	if err == nil {
-		r := &reading{turn: t, form: b.Forms[t.kind], table: table, items: map[string]int{}, sizes: map[int]int64{}}
+		r := &reading{turn: t, form: b.forms[t.kind], table: table, items: map[string]int{}, sizes: map[int]int64{}}
 		if err = r.judgeHeading(); err == nil {
 			err = b.readOn(ctx, r)
 		}
@@ -119,7 +119,7 @@ func (b *Batches) readOn(ctx context.Context, r *reading) error {
 		if end && r.rows == 0 {
 			return &declare.Refusal{Faults: []declare.Fault{{Code: "batch.empty", Text: textEmpty}}}
 		}
-		over := !end && b.Now().After(r.until)
+		over := !end && b.now().After(r.until)
 		if err := b.haveRead(ctx, r, rows, end, over); err != nil || end || over {
 			return err
 		}
@@ -208,7 +208,7 @@ func (b *Batches) haveRead(ctx context.Context, r *reading, rows []readRow, end,
 		return err
 	}
 	found := r.table.Found()
-	return b.Ledger.Within(ctx, declare.TenantScope(r.Tenant), func(tx pgx.Tx) error {
+	return b.ledger.Within(ctx, declare.TenantScope(r.Tenant), func(tx pgx.Tx) error {
 		err := fence(ctx, tx, r.turn, "have_read", r.rows, r.count, found.Format, found.Encoding, found.Sheet, heading, state, b.leased())
 		if err != nil {
 			return err

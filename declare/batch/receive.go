@@ -60,7 +60,7 @@ func (b *Batches) columnsFor(ctx context.Context, upload *Upload) (map[string]st
 	switch {
 	case !printable(upload.Name, 255) || upload.Name == "":
 		return nil, ErrName
-	case b.Forms[upload.Kind] == nil:
+	case b.forms[upload.Kind] == nil:
 		return nil, ErrKind
 	case upload.Format != "" && !slices.Contains(Formats, upload.Format), upload.Encoding != "" && !slices.Contains(Encodings, upload.Encoding):
 		return nil, ErrFormat
@@ -113,10 +113,10 @@ func (b *Batches) spool(body io.Reader) (*spooled, error) {
 
 // nameless makes a file that nobody else finds.
 func (b *Batches) nameless() (*os.File, error) {
-	if err := os.MkdirAll(b.Folder, 0o700); err != nil {
+	if err := os.MkdirAll(b.folder, 0o700); err != nil {
 		return nil, noRoom(err)
 	}
-	file, err := os.CreateTemp(b.Folder, "batch-*")
+	file, err := os.CreateTemp(b.folder, "batch-*")
 	if err != nil {
 		return nil, noRoom(err)
 	}
@@ -154,8 +154,8 @@ func (b *Batches) enter(ctx context.Context, upload Upload, columns map[string]s
 	if err := b.store(ctx, upload.Tenant, file); err != nil {
 		return Batch{}, err
 	}
-	id, made := b.IDs.New("bat"), false
-	err = b.Ledger.Within(ctx, declare.TenantScope(upload.Tenant), func(tx pgx.Tx) error {
+	id, made := b.ids.New("bat"), false
+	err = b.ledger.Within(ctx, declare.TenantScope(upload.Tenant), func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, statement("insert_batch"), upload.Tenant, id, mark[:], file.digest[:], file.bytes, upload.Name, upload.Kind, upload.Format,
 			upload.Encoding, upload.Sheet, named, upload.DryRun, upload.AllOrNothing, b.moment(), b.leased())
 		if made = tag.RowsAffected() > 0; err != nil || !made {
@@ -193,7 +193,7 @@ func (b *Batches) store(ctx context.Context, tenant string, file *spooled) error
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
-		err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+		err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, statement("insert_chunk"), tenant, file.digest[:], number, chunk[:n])
 			return err
 		})
@@ -211,7 +211,7 @@ func (b *Batches) fetch(ctx context.Context, tenant string, digest []byte, bytes
 	}
 	for number, done := 1, int64(0); done < bytes; number++ {
 		var chunk []byte
-		err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+		err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 			return tx.QueryRow(ctx, statement("chunk"), tenant, digest, number).Scan(&chunk)
 		})
 		if err == nil {

@@ -41,7 +41,7 @@ func (b *Batches) Rows(ctx context.Context, tenant, id string, verdict Verdict, 
 func (b *Batches) source(ctx context.Context, tenant, id string) (*source, error) {
 	s := &source{}
 	var columns, heading []byte
-	err := b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err := b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("source"), tenant, id).Scan(&s.digest, &s.bytes, &s.Name, &s.kind, &s.Format, &s.Encoding, &s.Sheet, &columns, &heading, &s.state)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -54,7 +54,7 @@ func (b *Batches) source(ctx context.Context, tenant, id string) (*source, error
 }
 
 func (b *Batches) results(ctx context.Context, tenant, id string, s *source, verdict Verdict, after, limit int) (found []Result, err error) {
-	err = b.Ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("items"), tenant, id, verdict, after, limit)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (b *Batches) addStatuses(ctx context.Context, tenant, id string, s *source,
 	if len(filed) == 0 {
 		return nil
 	}
-	statuses, err := b.Gateway.Statuses(ctx, tenant, filed)
+	statuses, err := b.gateway.Statuses(ctx, tenant, filed)
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,9 @@ func agencyFaults(status declare.Status) (faults []declare.Fault) {
 // Marked is a batch's file with what is wrong in it. It must be closed.
 type Marked struct {
 	*os.File
-	Name, Format string
-	Size         int64
+	Name             string
+	Format, Encoding string // csv or xlsx; of CSV
+	Size             int64
 }
 
 // pageOfMarks is how many results are looked at together.
@@ -176,7 +177,7 @@ func (b *Batches) MarkedUp(ctx context.Context, tenant, id, language string) (*M
 	if err != nil {
 		return nil, err
 	}
-	if s.state == Refused || s.Format != "csv" && s.Format != "xlsx" {
+	if s.state == Refused || s.Format == "" || s.Format == "xml" {
 		return nil, ErrNoTable
 	}
 	marks, err := b.marks(ctx, tenant, id, s, language)
@@ -202,7 +203,11 @@ func (b *Batches) mark(file *os.File, s *source, marks map[int][]sheet.Mark) (*M
 	if err := errors.Join(err, sought, rewound); err != nil {
 		return nil, errors.Join(err, into.Close())
 	}
-	return &Marked{File: into, Name: s.Name, Format: s.Format, Size: size}, nil
+	marked := &Marked{File: into, Name: s.Name, Format: s.Format, Encoding: s.Encoding, Size: size}
+	if s.Format == sheet.NDJSON { // a table of lines and messages
+		marked.Name, marked.Format = s.Name+".csv", sheet.CSV
+	}
+	return marked, nil
 }
 
 // marks are all of a batch's errors by the row they are at.

@@ -21,6 +21,8 @@ const wrapper = "declarations"
 // outside.
 const mostDepth = 256
 
+var byteOrderMark = []byte("\ufeff")
+
 // isXML tells by what was said of a file, else by its first character.
 func isXML(file *os.File, format string) bool {
 	if format != "" {
@@ -31,7 +33,7 @@ func isXML(file *os.File, format string) bool {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false // whoever reads it next tells
 	}
-	start = bytes.TrimLeft(bytes.TrimPrefix(start[:n], []byte("\ufeff")), " \t\r\n")
+	start = bytes.TrimLeft(bytes.TrimPrefix(start[:n], byteOrderMark), " \t\r\n")
 	return bytes.HasPrefix(start, []byte("<"))
 }
 
@@ -43,8 +45,8 @@ type xmlTable struct {
 	meter   *meter
 	found   sheet.Source
 	spaces  []byte // namespaces that the wrapper declares, as attributes
-	opened  bool // the root was read
-	single  bool // it is the one message
+	opened  bool   // the root was read
+	single  bool   // it is the one message
 	ended   bool
 }
 
@@ -72,7 +74,7 @@ func (x *xmlTable) Next() (sheet.Row, error) {
 		x.meter.left = declare.MostBytes
 		line, _ := x.decoder.InputPos()
 		from := x.decoder.InputOffset()
-		token, err := x.decoder.RawToken()
+		token, err := x.decoder.Token()
 		if err != nil {
 			return sheet.Row{}, x.judge(err)
 		}
@@ -88,6 +90,10 @@ func (x *xmlTable) Next() (sheet.Row, error) {
 			x.single = !x.opened
 			x.opened = true
 			return x.message(from, line)
+		case xml.CharData:
+			if len(bytes.TrimSpace(bytes.TrimPrefix(token, byteOrderMark))) > 0 {
+				return sheet.Row{}, refusal("xml.malformed", textXMLMalformed)
+			}
 		case xml.EndElement:
 			x.ended = true
 		}
@@ -99,7 +105,7 @@ func (x *xmlTable) Next() (sheet.Row, error) {
 func (x *xmlTable) message(from int64, line int) (sheet.Row, error) {
 	name := x.decoder.InputOffset()
 	for depth := 1; depth > 0; {
-		token, err := x.decoder.RawToken()
+		token, err := x.decoder.Token()
 		if err != nil {
 			return sheet.Row{}, x.judge(err)
 		}
@@ -116,6 +122,9 @@ func (x *xmlTable) message(from int64, line int) (sheet.Row, error) {
 		}
 	}
 	x.ended = x.single
+	if x.decoder.InputOffset()-from > declare.MostBytes {
+		return sheet.Row{}, refusal("xml.tooLarge", textXMLTooLarge)
+	}
 	document := make([]byte, x.decoder.InputOffset()-from)
 	if _, err := x.file.ReadAt(document, from); err != nil {
 		return sheet.Row{}, err
@@ -153,7 +162,7 @@ func (x *xmlTable) declared(document []byte, tag int) []byte {
 // rest holds that nothing but comments follows the root.
 func (x *xmlTable) rest() error {
 	for {
-		token, err := x.decoder.RawToken()
+		token, err := x.decoder.Token()
 		if err != nil {
 			return x.judge(err)
 		}

@@ -1,11 +1,11 @@
 package sheet
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -257,69 +257,54 @@ func titleOf(node map[string]any) declare.Text {
 }
 
 // nameColumns gives each column of the template the shortest end of its chain
-// of titles that no other column ends with, in either language; the whole
-// chain where there is none. Longer ends are understood as well, so that a
-// table stays readable when the template gets more columns.
+// of titles that no other column ends with in either language; the whole chain
+// where there is none. Other ends that belong to one column alone are
+// understood as well, so that a table stays readable when the template changes.
 func (f *Form) nameColumns() error {
-	f.byLabel = map[string]*Column{}
-	for _, language := range languages {
-		count := map[string]int{}
-		for _, column := range f.columns {
-			for _, end := range column.ends(language) {
-				count[labelKey(end)]++
-			}
+	count := map[string]int{}
+	for _, column := range f.columns {
+		for _, end := range column.ends() {
+			count[labelKey(end.English)]++
+			count[labelKey(end.Chinese)]++
 		}
-		for _, column := range f.columns {
-			label := ""
-			for _, end := range column.ends(language) {
-				if unique := count[labelKey(end)] == 1; unique {
-					f.byLabel[labelKey(end)] = column
-					label = cmp.Or(label, end)
-				}
+	}
+	f.byLabel = map[string]*Column{}
+	for _, column := range f.columns {
+		ends := column.ends()
+		column.Label = ends[len(ends)-1]
+		for _, end := range slices.Backward(ends) {
+			english, chinese := labelKey(end.English), labelKey(end.Chinese)
+			if count[english] == 1 {
+				f.byLabel[english] = column
 			}
-			column.setLabel(language, label)
+			if count[chinese] == 1 {
+				f.byLabel[chinese] = column
+			}
+			if count[english] == 1 && count[chinese] == 1 {
+				column.Label = end
+			}
 		}
 	}
 	for _, column := range f.columns {
-		for _, language := range languages {
-			key := labelKey(column.Label.In(language))
-			if other := f.byLabel[key]; other != nil && other != column {
+		for _, label := range []string{column.Label.English, column.Label.Chinese} {
+			if other := f.byLabel[labelKey(label)]; other != nil && other != column {
 				return errors.New("two columns have one label: " + column.Path + " and " + other.Path)
 			}
-			f.byLabel[key] = column
+			f.byLabel[labelKey(label)] = column
 		}
 	}
 	return nil
 }
 
-func (c *Column) setLabel(language, label string) {
-	if label == "" {
-		ends := c.ends(language)
-		label = ends[len(ends)-1]
-	}
-	if language == "zh" {
-		c.Label.Chinese = label
-	} else {
-		c.Label.English = label
-	}
-}
-
-var languages = []string{"en", "zh"}
-
 // ends gives the ends of the chain of titles, the shortest first.
-func (c *Column) ends(language string) []string {
-	separator := ": "
-	if language == "zh" {
-		separator = "："
-	}
-	var ends []string
-	end := ""
-	for i := len(c.chain) - 1; i >= 0; i-- {
-		if end != "" {
-			end = separator + end
+func (c *Column) ends() []declare.Text {
+	var ends []declare.Text
+	for _, title := range slices.Backward(c.chain) {
+		if len(ends) > 0 {
+			last := ends[len(ends)-1]
+			title = declare.Text{English: title.English + ": " + last.English, Chinese: title.Chinese + "：" + last.Chinese}
 		}
-		end = c.chain[i].In(language) + end
-		ends = append(ends, end)
+		ends = append(ends, title)
 	}
 	return ends
 }

@@ -1,6 +1,7 @@
 package sheet
 
 import (
+	"archive/zip"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -169,6 +170,7 @@ const colourWrong = "FFC7CE"
 
 func newMarkedBook(out io.Writer, sheet string, columns int) (*markedBook, error) {
 	m := &markedBook{out: out, file: excelize.NewFile()}
+	m.file.SetZipWriter(func(io.Writer) excelize.ZipWriter { return zip.NewWriter(out) }) // else it is packed in memory
 	err := m.file.SetSheetName("Sheet1", sheet)
 	for _, style := range []struct {
 		id *int

@@ -47,6 +47,7 @@ CREATE TABLE batch (
     received_at    timestamptz NOT NULL,
     finished_at    timestamptz,
     turn           bigint NOT NULL DEFAULT 0 CHECK (turn >= 0),
+    tries          integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
     lease_until    timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, fingerprint),
