@@ -146,15 +146,7 @@ func (w *watcher) quiet() bool {
 
 // follow tells InBox what changed. The cursor moves on only after that: what a
 // crash keeps from being told is told after it.
-func (w *watcher) follow(ctx context.Context) error {
-	moved, cursor, err := w.moved(ctx)
-	var refused refusal
-	if errors.As(err, &refused) && !refused.passing() {
-		w.cursor = ""
-	}
-	if err != nil {
-		return err
-	}
+func (w *watcher) follow(ctx context.Context, moved map[string]bool, cursor string) error {
 	var troubles []error
 	for _, name := range slices.Sorted(maps.Keys(w.followed)) {
 		if err := w.update(ctx, name, w.followed[name], moved); err != nil {
@@ -189,6 +181,9 @@ func (w *watcher) moved(ctx context.Context) (ids map[string]bool, cursor string
 		page, p, err := w.client.eventsAfter(ctx, cursor)
 		if p != nil {
 			err = refusal{p}
+			if !p.passing() {
+				w.cursor = "" // another database has taken this one's place: see begin
+			}
 		}
 		if err != nil {
 			return nil, "", err
@@ -252,6 +247,9 @@ func (f *followed) among(set map[string]bool) (ids []string) {
 
 // forget stops following a file.
 func (w *watcher) forget(name string) error {
+	for id := range w.followed[name].declarations {
+		delete(w.statuses, id)
+	}
 	delete(w.followed, name)
 	return os.Remove(w.in(ownFolder, followedFolder, name+".json"))
 }

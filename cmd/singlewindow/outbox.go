@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -128,10 +127,7 @@ func (w *watcher) run(ctx context.Context, once bool) error {
 // was there is handled.
 func (w *watcher) look(ctx context.Context, once bool) error {
 	for number := 1; ; number++ {
-		err := w.begin(ctx)
-		if err == nil {
-			err = errors.Join(w.send(ctx), w.follow(ctx))
-		}
+		err := w.round(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was stopped, as asked
 		}
@@ -145,6 +141,19 @@ func (w *watcher) look(ctx context.Context, once bool) error {
 		case <-time.After(w.every):
 		}
 	}
+}
+
+// round is one look. What happened at the gateway is asked first: while it
+// does not answer, files stay where they were dropped.
+func (w *watcher) round(ctx context.Context) error {
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	moved, cursor, err := w.moved(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.send(ctx), w.follow(ctx, moved, cursor))
 }
 
 // complain logs trouble when it begins, changes and ends.
@@ -212,26 +221,19 @@ func (w *watcher) probe(folder string) error {
 	return err
 }
 
-// errAway means that the gateway gave no answer that counts, so that it need
-// not be asked about other files now.
+// errAway means that the gateway gave no answer that counts.
 var errAway = errors.New("the gateway does not answer")
 
-// send hands over the files on their way, then those that rest in OutBox.
+// send hands over the files that rest in OutBox, until one gets no answer, and
+// those that got none earlier: last, so that a file which never gets one holds
+// up no other.
 func (w *watcher) send(ctx context.Context) error {
-	entries, err := os.ReadDir(w.in(ownFolder, takenFolder))
+	earlier, err := os.ReadDir(w.in(ownFolder, takenFolder))
 	if err != nil {
 		return err
 	}
-	var troubles []error
-	for _, entry := range entries {
-		err := w.deliver(ctx, entry.Name())
-		troubles = append(troubles, err)
-		if errors.Is(err, errAway) {
-			return errors.Join(troubles...)
-		}
-	}
 	rested, err := w.rested()
-	troubles = append(troubles, err)
+	troubles := []error{err}
 	for _, name := range rested {
 		taken, err := w.take(name)
 		if err == nil {
@@ -241,6 +243,9 @@ func (w *watcher) send(ctx context.Context) error {
 		if errors.Is(err, errAway) {
 			break
 		}
+	}
+	for _, entry := range earlier {
+		troubles = append(troubles, w.deliver(ctx, entry.Name()))
 	}
 	return errors.Join(troubles...)
 }
@@ -315,10 +320,7 @@ func numbered(name string, number int) string {
 	}
 	stem := strings.TrimSuffix(name, extension)
 	if len(name) > mostNameBytes {
-		stem = stem[:mostNameBytes-len(extension)]
-		for len(stem) > 0 && !utf8.ValidString(stem[max(0, len(stem)-utf8.UTFMax):]) && !utf8.RuneStart(stem[len(stem)-1]) {
-			stem = stem[:len(stem)-1]
-		}
+		stem = strings.ToValidUTF8(stem[:mostNameBytes-len(extension)], "")
 	}
 	if number == 1 {
 		return stem + extension
