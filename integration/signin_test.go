@@ -66,7 +66,7 @@ type seen struct {
 	header http.Header
 }
 
-func glance(t testing.TB, browser *http.Client, request *http.Request) seen {
+func peek(t testing.TB, browser *http.Client, request *http.Request) seen {
 	t.Helper()
 	response, err := browser.Do(request)
 	must(t, err)
@@ -79,7 +79,7 @@ func (w *window) open(t testing.TB, browser *http.Client, path string) seen {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL+path, nil)
 	must(t, err)
-	return glance(t, browser, request)
+	return peek(t, browser, request)
 }
 
 // send posts a form; headers are names and values in turn.
@@ -91,7 +91,7 @@ func (w *window) send(t testing.TB, browser *http.Client, path string, form url.
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	return glance(t, browser, request)
+	return peek(t, browser, request)
 }
 
 func (w *window) signIn(t testing.TB, browser *http.Client, name, password string) seen {
