@@ -14,7 +14,7 @@ import (
 const (
 	// mostReading is how many subscribers read at once: a thousand that are
 	// woken together must not take the database from those who file.
-	mostReading = 4
+	mostReading = 6
 	// readTime bounds a subscriber's wait for its turn and the page.
 	readTime = 10 * time.Second
 	// mostNews is how many new events are looked at to find whom to wake;
