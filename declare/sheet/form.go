@@ -24,7 +24,7 @@ type Form struct {
 	byPath  map[string]*Column
 	byLabel map[string]*Column // by every label that means one column only
 	recent  bindings
-	fields  []string           // every path of the schema, with 1 for the number of an entry
+	fields  []string // every path of the schema, with 1 for the number of an entry
 }
 
 // Column is one column that a table of the kind may have.
