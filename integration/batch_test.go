@@ -54,6 +54,10 @@ func TestBatch(t *testing.T) {
 	if other := l.takeIn(t, acme, "again.csv", file, "dryRun", "true"); other.ID == taken.ID {
 		t.Error("a dry run is another batch")
 	}
+	own := l.takeIn(t, bolt, "same.csv", file)
+	if ended := l.ended(t, bolt, own.ID, time.Minute); own.ID == taken.ID || ended.Filed != done.Filed {
+		t.Errorf("another tenant's same file: %s", asJSON(t, ended))
+	}
 	for _, at := range []string{"", "/rows", "/file"} {
 		foreign := l.ask(t, l.keys[bolt], http.MethodGet, "/v1/batches/"+taken.ID+at, nil)
 		missing := l.ask(t, l.keys[bolt], http.MethodGet, "/v1/batches/bat_00000000000000000000000000"+at, nil)
