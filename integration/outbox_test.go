@@ -146,7 +146,7 @@ func dropSlowly(t *testing.T, d drop) {
 // dropOnce: a run of its own files what is there and ends; the next one
 // fetches what was answered meanwhile.
 func dropOnce(t *testing.T, d drop) {
-	run := func() said { t.Helper(); return d.shell(t, acme, d.arguments(t, "--once")...) }
+	run := func() said { t.Helper(); return d.shell(t, d.arguments(t, "--once")...) }
 	d.put(t, "cron.ndjson", jsonLines(t, "W-CRON-1", "BAD-CRON-2"))
 	if given := run(); given.code != 0 || !d.has(t, "SentBox", "cron.ndjson") {
 		t.Fatalf("exit code %d\n%s", given.code, given.messages)
@@ -160,7 +160,7 @@ func dropOnce(t *testing.T, d drop) {
 	})
 	d.put(t, "later.ndjson", jsonLines(t, "W-CRON-3"))
 	closed := drop{&line{lineOptions: d.lineOptions, folder: d.line.folder, keys: d.keys, gateway: &door{address: freeAddress(t)}}, d.folder}
-	if given := closed.shell(t, acme, closed.arguments(t, "--once")...); given.code != 1 || !d.has(t, "OutBox", "later.ndjson") {
+	if given := closed.shell(t, closed.arguments(t, "--once")...); given.code != 1 || !d.has(t, "OutBox", "later.ndjson") {
 		t.Errorf("without a gateway: exit code %d, left %v\n%s", given.code, d.names(t, "OutBox"), given.messages)
 	}
 }
@@ -170,7 +170,7 @@ func dropGuarded(t *testing.T, d drop) {
 	d.watch(t)
 	d.put(t, "first.json", jsonLines(t, "W-GUARD"))
 	eventually(t, 20*time.Second, "the first one works", func() bool { return d.has(t, "SentBox", "first.json") })
-	if given := d.shell(t, acme, d.arguments(t)...); given.code != 1 || !strings.Contains(given.messages, "is being watched already") {
+	if given := d.shell(t, d.arguments(t)...); given.code != 1 || !strings.Contains(given.messages, "is being watched already") {
 		t.Errorf("exit code %d: %s", given.code, given.messages)
 	}
 }
@@ -180,13 +180,13 @@ const stranger = 65534
 
 // dropForbidden: what cannot be used is named.
 func dropForbidden(t *testing.T, d drop) {
-	if given := d.shell(t, acme, "watch", filepath.Join(d.folder, "none")); given.code != 1 || !strings.Contains(given.messages, "none") {
+	if given := d.shell(t, "watch", filepath.Join(d.folder, "none")); given.code != 1 || !strings.Contains(given.messages, "none") {
 		t.Errorf("no folder: exit code %d: %s", given.code, given.messages)
 	}
 	sent := filepath.Join(d.folder, "SentBox")
 	must(t, os.Remove(sent))
 	must(t, os.WriteFile(sent, nil, 0o644))
-	if given := d.shell(t, acme, d.arguments(t)...); given.code != 1 || !strings.Contains(given.messages, sent) {
+	if given := d.shell(t, d.arguments(t)...); given.code != 1 || !strings.Contains(given.messages, sent) {
 		t.Errorf("a file for a folder: exit code %d: %s", given.code, given.messages)
 	}
 	must(t, os.Remove(sent))

@@ -22,11 +22,11 @@ type said struct {
 	out, messages string
 }
 
-// shell runs the program as an enterprise does.
-func (l *line) shell(t *testing.T, tenant string, arguments ...string) said {
+// shell runs the program as acme does.
+func (l *line) shell(t *testing.T, arguments ...string) said {
 	t.Helper()
 	command := l.command(t, "singlewindow", arguments...)
-	command.Env = append(os.Environ(), "SINGLEWINDOW_SERVER=http://"+l.gateway.address, "SINGLEWINDOW_KEY="+l.keys[tenant])
+	command.Env = append(os.Environ(), "SINGLEWINDOW_SERVER=http://"+l.gateway.address, "SINGLEWINDOW_KEY="+l.keys[acme])
 	var out, messages bytes.Buffer
 	command.Stdout, command.Stderr = &out, &messages
 	err := command.Run()
@@ -112,7 +112,7 @@ func TestUpload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			given := l.shell(t, acme, append([]string{"upload"}, test.arguments...)...)
+			given := l.shell(t, append([]string{"upload"}, test.arguments...)...)
 			for _, word := range test.words {
 				if !strings.Contains(given.out+given.messages, word) {
 					t.Errorf("nothing about %q", word)
@@ -135,7 +135,7 @@ func TestUpload(t *testing.T) {
 func (l *line) uploadTable(t *testing.T, folder string) {
 	file := fileIn(t, folder, "订单.csv", table(t, "U-TABLE"))
 	marked := filepath.Join(folder, "marked.csv")
-	given := l.shell(t, acme, "upload", file, "--marked-up", marked)
+	given := l.shell(t, "upload", file, "--marked-up", marked)
 	for _, word := range []string{"7 rows", "2 refused, 3 filed", "U-TABLE-3", "row 6, column BB", "goods.item.hsLength", "U-TABLE-5", "row 8, column BN", "schema.pattern"} {
 		if !strings.Contains(given.out, word) {
 			t.Errorf("nothing about %q", word)
@@ -149,7 +149,7 @@ func (l *line) uploadTable(t *testing.T, folder string) {
 	if !bytes.Contains(content, []byte("U-TABLE-5")) || bytes.Equal(content, table(t, "U-TABLE")) {
 		t.Errorf("the marked-up file is\n%s", content)
 	}
-	again := l.shell(t, acme, "upload", file, "-o", "json")
+	again := l.shell(t, "upload", file, "-o", "json")
 	var answers []struct {
 		File    string
 		Batch   struct{ ID, Encoding string }
@@ -178,7 +178,7 @@ func TestUploadOutlivesTheGateway(t *testing.T) {
 	}
 	file := fileIn(t, t.TempDir(), "long.ndjson", jsonLines(t, references...))
 	ended := make(chan said)
-	go func() { ended <- l.shell(t, acme, "upload", file) }()
+	go func() { ended <- l.shell(t, "upload", file) }()
 	eventually(t, 30*time.Second, "some are filed", func() bool { return l.filedAs(t, "U-LONG") > 0 })
 	l.gateway.kill(t)
 	l.startGateway(t)
