@@ -830,17 +830,17 @@ func TestEventsAreReadByTheirIndexes(t *testing.T) {
 		  FROM generate_series(0, $1 - 1) n`, events)
 	number(t, fmt.Sprintf("writing %d events in one statement", events), time.Since(filled).Round(time.Millisecond), "-")
 	middle, tenant := events/40+3, fmt.Sprintf("tenant-%d", events/20%50)
-	declaration := fmt.Sprintf("dec_%026d", events/20)
+	declaration, below := fmt.Sprintf("dec_%026d", events/20), events
 	for _, when := range []string{"without statistics", "with statistics"} {
 		for what, asked := range map[string]struct {
 			scope     declare.Scope
 			statement string
 			arguments []any
 		}{
-			"a tenant's page":      {declare.TenantScope(tenant), "after_of_tenant", []any{middle, 0, 25, tenant}},
-			"a tenant's last page": {declare.TenantScope(tenant), "after_of_tenant", []any{events/20 + 1, 0, 25, tenant}},
-			"a declaration's page": {declare.TenantScope(tenant), "after_of_declaration", []any{0, 0, 25, tenant, declaration}},
-			"everybody's page":     {declare.SystemScope, "after", []any{middle, 0, 25}},
+			"a tenant's page":      {declare.TenantScope(tenant), "after_of_tenant", []any{middle, 0, below, 25, tenant}},
+			"a tenant's last page": {declare.TenantScope(tenant), "after_of_tenant", []any{events/20 + 1, 0, below, 25, tenant}},
+			"a declaration's page": {declare.TenantScope(tenant), "after_of_declaration", []any{0, 0, below, 25, tenant, declaration}},
+			"everybody's page":     {declare.SystemScope, "after", []any{middle, 0, below, 25}},
 			"the look for news":    {declare.SystemScope, "news", []any{events/20 - 5, events/20 + 3, 2000}},
 		} {
 			blocks, took := explained(t, ledger, asked.scope, asked.statement, asked.arguments...)
