@@ -54,8 +54,8 @@ func (s *source) open(file *os.File) (table, error) {
 
 // How rows are written down: so many in one transaction, or so many bytes.
 const (
-	rowsTogether  = 1000
-	bytesTogether = 4 << 20
+	rowsTogether  = 200
+	bytesTogether = 1 << 20
 )
 
 // readingSlices is how many times longer slices are that read: each begins by
