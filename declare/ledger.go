@@ -213,8 +213,8 @@ func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
 // URL is the database's address, for leaves that migrate their own tables.
 func (l *Ledger) URL() string { return l.url }
 
-// unhurried is the ledger for work that nobody waits for at a counter.
-func (l *Ledger) unhurried() *Ledger {
+// Unhurried is the ledger for work that nobody waits for at a counter.
+func (l *Ledger) Unhurried() *Ledger {
 	patient := *l
 	patient.patience = longestTransaction
 	return &patient
