@@ -223,8 +223,8 @@ func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
 // URL is the database's address, for leaves that migrate their own tables.
 func (l *Ledger) URL() string { return l.url }
 
-// unhurried is the ledger for work that nobody waits for at a counter.
-func (l *Ledger) unhurried() *Ledger { return l.Patient(longestTransaction) }
+// Unhurried is the ledger for work that nobody waits for at a counter.
+func (l *Ledger) Unhurried() *Ledger { return l.Patient(longestTransaction) }
 
 // Patient is the ledger for transactions that may take so long. Beyond five
 // seconds their statements must also set a statement_timeout of their own.

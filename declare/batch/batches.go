@@ -125,7 +125,8 @@ func DefaultTiming() Timing {
 // Batches takes files and works them off while [Batches.Run] runs. Safe for
 // concurrent use.
 type Batches struct {
-	ledger  *declare.Ledger
+	ledger  *declare.Ledger // for callers who wait for an answer
+	patient *declare.Ledger // for the work on batches
 	gateway *declare.Gateway
 	forms   map[string]*sheet.Form
 	readXML ReadXML
@@ -147,7 +148,7 @@ func Open(ctx context.Context, options Options) (*Batches, error) {
 		return nil, err
 	}
 	b := &Batches{
-		ledger: options.Ledger, gateway: options.Gateway, forms: options.Forms, readXML: options.ReadXML, ids: options.IDs,
+		ledger: options.Ledger, patient: options.Ledger.Unhurried(), gateway: options.Gateway, forms: options.Forms, readXML: options.ReadXML, ids: options.IDs,
 		now: options.Now, timing: options.Timing, folder: options.Folder, log: options.Log,
 	}
 	if err := b.migrateJobs(ctx); err != nil {

@@ -88,7 +88,7 @@ func (b *Batches) nextItems(ctx context.Context, t *turn, verdict Verdict, after
 
 // items reads items with their rows.
 func (b *Batches) items(ctx context.Context, s *source, tenant, name string, arguments ...any) (found []item, err error) {
-	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+	err = b.patient.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement(name), arguments...)
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func (b *Batches) judgeReferences(ctx context.Context, t *turn, outcomes []outco
 		}
 	}
 	used := map[string]bool{}
-	err := b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+	err := b.patient.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("used_references"), t.Tenant, asked)
 		if err != nil {
 			return err
@@ -259,7 +259,7 @@ func (b *Batches) haveJudged(ctx context.Context, t *turn, before Verdict, outco
 		count[o.verdict]++
 		count[before]--
 	}
-	err := b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+	err := b.patient.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 		err := fence(ctx, tx, t, "have_judged", count[Filed], count[Rejected], count[Valid], Filing, t.within, nil, b.leased())
 		if err != nil {
 			return err
@@ -278,7 +278,7 @@ func (b *Batches) haveJudged(ctx context.Context, t *turn, before Verdict, outco
 // endPass ends the batch, or lets its items be filed when all are sound.
 func (b *Batches) endPass(ctx context.Context, t *turn) error {
 	if !t.within && !t.dryRun && t.rejected == 0 {
-		return b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
+		return b.patient.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error {
 			if err := fence(ctx, tx, t, "have_judged", 0, 0, 0, Filing, true, nil, b.leased()); err != nil {
 				return err
 			}

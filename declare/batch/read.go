@@ -54,8 +54,8 @@ func (s *source) open(file *os.File) (table, error) {
 
 // How rows are written down: so many in one transaction, or so many bytes.
 const (
-	rowsTogether  = 1000
-	bytesTogether = 4 << 20
+	rowsTogether  = 200
+	bytesTogether = 1 << 20
 )
 
 // readingSlices is how many times longer slices are that read: each begins by
@@ -219,7 +219,7 @@ func (b *Batches) haveRead(ctx context.Context, r *reading, rows []readRow, end,
 		return err
 	}
 	found := r.table.Found()
-	return b.ledger.Within(ctx, declare.TenantScope(r.Tenant), func(tx pgx.Tx) error {
+	return b.patient.Within(ctx, declare.TenantScope(r.Tenant), func(tx pgx.Tx) error {
 		err := fence(ctx, tx, r.turn, "have_read", r.rows, r.count, found.Format, found.Encoding, found.Sheet, heading, state, b.leased())
 		if err != nil {
 			return err

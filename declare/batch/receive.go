@@ -193,7 +193,7 @@ func (b *Batches) store(ctx context.Context, tenant string, file *spooled) error
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
-		err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+		err = b.patient.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, statement("insert_chunk"), tenant, file.digest[:], number, chunk[:n])
 			return err
 		})
@@ -211,7 +211,7 @@ func (b *Batches) fetch(ctx context.Context, tenant string, digest []byte, bytes
 	}
 	for number, done := 1, int64(0); done < bytes; number++ {
 		var chunk []byte
-		err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+		err = b.patient.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
 			return tx.QueryRow(ctx, statement("chunk"), tenant, digest, number).Scan(&chunk)
 		})
 		if err == nil {

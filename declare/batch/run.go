@@ -57,7 +57,7 @@ func (b *Batches) stop(ctx context.Context, client *river.Client[pgx.Tx], starte
 // sweep gives a job to every batch whose lease is over: its slice failed, or
 // the process that worked on it died.
 func (b *Batches) sweep(ctx context.Context) error {
-	return b.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
+	return b.patient.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement("lapsed"), b.moment(), b.leased())
 		if err != nil {
 			return err

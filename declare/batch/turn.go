@@ -106,7 +106,7 @@ func coded(err error) string {
 func (b *Batches) claim(ctx context.Context, job slice) (*turn, error) {
 	t := &turn{slice: job, until: b.now().Add(b.timing.Slice)}
 	var columns, heading []byte
-	err := b.ledger.Within(ctx, declare.TenantScope(job.Tenant), func(tx pgx.Tx) error {
+	err := b.patient.Within(ctx, declare.TenantScope(job.Tenant), func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement("claim"), job.Tenant, job.Batch, job.Turn, b.leased()).Scan(
 			&t.Turn, &t.state, &t.digest, &t.bytes, &t.Name, &t.kind, &t.Format, &t.Encoding, &t.Sheet, &columns, &heading,
 			&t.dryRun, &t.allOrNothing, &t.within, &t.tries, &t.rows, &t.items, &t.rejected)
@@ -141,7 +141,7 @@ func (b *Batches) hold(ctx context.Context, t *turn) (held context.Context, rele
 
 // fenced runs one statement that only whoever holds the turn may.
 func (b *Batches) fenced(ctx context.Context, t *turn, name string, arguments ...any) error {
-	return b.ledger.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error { return fence(ctx, tx, t, name, arguments...) })
+	return b.patient.Within(ctx, declare.TenantScope(t.Tenant), func(tx pgx.Tx) error { return fence(ctx, tx, t, name, arguments...) })
 }
 
 func fence(ctx context.Context, tx pgx.Tx, t *turn, name string, arguments ...any) error {
