@@ -84,7 +84,7 @@ type Page struct {
 	Next   *Place                  // nil: there are no more
 	Counts map[declare.Overall]int // of the whole list, each at most MostCounted+1 unless Exact
 	Exact  bool
-	From   time.Time               // how far back was looked; zero: all the way
+	From   time.Time // how far back was looked; zero: all the way
 }
 
 // Statuses are all overall statuses, those that need somebody first.
