@@ -124,10 +124,10 @@ func dropTwice(t *testing.T, d drop) {
 
 // dropSlowly: a file that is written bit by bit is one batch, of all of it.
 func dropSlowly(t *testing.T, d drop) {
-	process := d.watch(t)
+	process := d.watch(t, "--every", "1s") // far longer than the writer ever pauses
 	file, err := os.Create(filepath.Join(d.folder, "OutBox", "slow.ndjson"))
 	must(t, err)
-	const lines = 40
+	const lines = 100
 	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
 	for number := range lines {

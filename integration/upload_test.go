@@ -213,9 +213,9 @@ func (d drop) arguments(t *testing.T, more ...string) []string {
 	return append([]string{"watch", d.folder, "--every", "50ms", "--server", "http://" + d.gateway.address, "--key-file", key}, more...)
 }
 
-func (d drop) watch(t *testing.T) *process {
+func (d drop) watch(t *testing.T, more ...string) *process {
 	t.Helper()
-	return d.start(t, "singlewindow", "watcher", d.arguments(t)...)
+	return d.start(t, "singlewindow", "watcher", d.arguments(t, more...)...)
 }
 
 // put drops a file as a careful program does, whole.

@@ -416,7 +416,7 @@ func (u *uploading) tell(one uploaded) error {
 
 // summary is one line; the gateway's number of a batch comes first.
 func summary(b api.BatchView) string {
-	if !over(b) {
+	if !over(b) || refusedWhole(b) {
 		return fmt.Sprintf("%s  %s", b.ID, b.State)
 	}
 	found := b.Format
