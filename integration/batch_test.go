@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -342,8 +343,11 @@ func TestChaosBatch(t *testing.T) {
 			content := file(t)
 			begun := time.Now()
 			taken := l.takeIn(t, acme, "large."+format, content)
+			meanwhile := l.others(t)
 			done := l.ended(t, acme, taken.ID, 10*time.Minute)
 			filed := time.Since(begun)
+			took99, others := meanwhile()
+			number(t, fmt.Sprintf("10,000 rows of %s, p99 of %d submissions of another tenant meanwhile", format, others), took99.Round(time.Millisecond), answeredWithin)
 			l.delivered(t, 10*time.Minute)
 			took := time.Since(begun)
 			peak := residentPeak(t, l.gateway.process)
@@ -355,6 +359,36 @@ func TestChaosBatch(t *testing.T) {
 			}
 			l.onceEach(t, acme, taken.ID, references)
 		})
+	}
+}
+
+// others files a declaration of another tenant ten times a second, until it is
+// asked how long the slowest but one in a hundred took, of how many.
+func (l *line) others(t *testing.T) func() (p99 time.Duration, count int) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var times []time.Duration
+	var filing sync.WaitGroup
+	s := twoItems(t)
+	filing.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			reference := fmt.Sprintf("OTHER-%d", len(times))
+			begun := time.Now()
+			given, err := l.submit(t.Context(), bolt, reference, s.as(t, reference))
+			if err != nil || given.status != http.StatusAccepted {
+				t.Errorf("%s: %d %v", reference, given.status, err)
+			}
+			times = append(times, time.Since(begun))
+			<-tick.C
+		}
+	})
+	return func() (time.Duration, int) {
+		stop()
+		filing.Wait()
+		slices.Sort(times)
+		return times[len(times)*99/100], len(times)
 	}
 }
 
