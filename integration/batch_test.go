@@ -301,16 +301,16 @@ func TestChaosBatchKilled(t *testing.T) {
 }
 
 // killBatch hands in a batch and kills the gateway at so many moments of it,
-// drawn by what is filed.
+// drawn by how many rows are read and how many declarations filed.
 func (l *line) killBatch(t *testing.T, declarations, kills int) {
 	t.Helper()
 	random := seed(t)
 	references := numbered(declarations, "default")
 	taken := l.takeIn(t, acme, "killed.csv", tableOf(t, twoItems(t), references).csv(t))
 	for kill := range kills {
-		moment := (kill*declarations + random.IntN(declarations)) / kills
-		eventually(t, 2*time.Minute, "so many are filed", func() bool {
-			return l.count(t, "SELECT count(*) FROM declaration") >= moment
+		moment := (kill*3*declarations + random.IntN(3*declarations)) / kills
+		eventually(t, 2*time.Minute, "so much has happened", func() bool {
+			return l.count(t, "SELECT (SELECT count(*) FROM batch_row) + (SELECT count(*) FROM declaration)") >= moment
 		})
 		l.gateway.kill(t)
 		l.startGateway(t)
