@@ -818,10 +818,17 @@ func held() int {
 // blocks however many events there are, with statistics and without.
 func TestEventsAreReadByTheirIndexes(t *testing.T) {
 	t.Parallel()
-	events, most := 30_000, 300
-	if chaos() {
-		events = 300_000
-	}
+	readByIndexes(t, 30_000)
+}
+
+func TestChaosEventsAreReadByTheirIndexes(t *testing.T) {
+	onlyInChaos(t)
+	readByIndexes(t, 300_000)
+}
+
+func readByIndexes(t *testing.T, events int) {
+	t.Helper()
+	const most = 300
 	ledger, url := newLedger(t)
 	filled := time.Now()
 	execute(t, url, `INSERT INTO event (tenant_id, declaration_id, number, id, type, at, xid, data)
