@@ -1,11 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -34,7 +34,7 @@ const (
 
 	// streamPage is how many events a stream holds at a time: what a client
 	// that reads slowly costs.
-	streamPage = 50
+	streamPage = 25
 
 	// readAgain is how long a stream waits when events cannot be read.
 	readAgain = time.Second
@@ -57,6 +57,7 @@ func (a *api) registerEvents() {
 		security: tenantKey,
 		problems: []problemCode{codeStreamsTooMany},
 	})
+	feed.Middlewares = append(huma.Middlewares{a.inTurn}, feed.Middlewares...)
 	a.givesPage(&feed, reflect.TypeFor[EventPage]())
 	handle(a, feed, a.feed)
 
@@ -67,6 +68,7 @@ func (a *api) registerEvents() {
 		security:    tenantKey,
 		problems:    []problemCode{codeResourceMissing, codeStreamsTooMany},
 	})
+	list.Middlewares = append(huma.Middlewares{a.inTurn}, list.Middlewares...)
 	a.givesPage(&list, reflect.TypeFor[EventList]())
 	handle(a, list, a.list)
 }
@@ -127,19 +129,16 @@ func (p place) complain(err error) error {
 	if errors.Is(err, event.ErrCursor) {
 		return &failure{code: codeParameterInvalid, faults: []declare.Fault{{Code: string(codeParameterInvalid), Pointer: p.pointer}}}
 	}
-	if errors.Is(err, event.ErrStopped) {
-		return &notReady{err}
-	}
 	return err
 }
 
-// behind is what both operations let clients say about their place.
-type behind struct {
+// Behind is part of the input of both: where in the feed the client stands.
+type Behind struct {
 	After       string `query:"after" maxLength:"100" doc:"The cursor to go on behind; beginning: everything there is" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 	LastEventID string `header:"Last-Event-ID" maxLength:"100" doc:"Of a stream that is taken up again: the last id that came, before after" example:"AQAAAAAAAALoAAAAAAAAAAw"`
 }
 
-func (b behind) place() place {
+func (b Behind) place() place {
 	p := place{b.After, "/query/after"}
 	if b.LastEventID != "" {
 		p = place{b.LastEventID, "/header/Last-Event-ID"}
@@ -152,7 +151,7 @@ func (b behind) place() place {
 
 type feedInput struct {
 	Caller
-	behind
+	Behind
 	Limit int `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most so many; a stream has no end"`
 }
 
@@ -176,7 +175,7 @@ func (a *api) feed(ctx context.Context, in *feedInput) (*huma.StreamResponse, er
 
 type listInput struct {
 	Caller
-	behind
+	Behind
 	ID string `path:"id" doc:"The declaration's id" example:"dec_01KDTP3X8Q0000000000000001"`
 }
 
@@ -220,15 +219,42 @@ func wantsStream(r *request) bool {
 // streams counts the open ones of each tenant.
 type streams struct {
 	Following
-	mu   sync.Mutex
-	open map[string]int
+	opening chan struct{} // holds a token for each that is being opened
+	mu      sync.Mutex
+	open    map[string]int
 }
+
+// mostOpening is how many streams are opened at once: when a gateway is back,
+// all its clients are too, and each asks the database who it is and where it
+// stands.
+const mostOpening = 4
 
 func newStreams(f Following) *streams {
 	f.PerTenant = cmp.Or(f.PerTenant, 1000)
 	f.Heartbeat = cmp.Or(f.Heartbeat, 15*time.Second)
 	f.SlowClient = cmp.Or(f.SlowClient, 10*time.Second)
-	return &streams{Following: f, open: map[string]int{}}
+	return &streams{Following: f, opening: make(chan struct{}, mostOpening), open: map[string]int{}}
+}
+
+// inTurn lets streams be opened a few at a time. It stands before the question
+// who asks; a stream that has begun makes room for the next.
+func (a *api) inTurn(ctx huma.Context, next func(huma.Context)) {
+	r := ctx.(*request)
+	if !wantsStream(r) {
+		next(r)
+		return
+	}
+	waited, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	select {
+	case a.streams.opening <- struct{}{}:
+	case <-waited.Done():
+		a.refuse(r, declare.ErrUnavailable)
+		return
+	}
+	r.opened = sync.OnceFunc(func() { <-a.streams.opening })
+	defer r.opened()
+	next(r)
 }
 
 // enter counts a stream of a tenant where there is room for it.
@@ -268,11 +294,11 @@ func (a *api) follow(ctx context.Context, r *request, filter event.Filter, from 
 			return nil, err
 		}
 	}
-	first, next, err := news.After(ctx, f.cursor, streamPage)
+	first, err := news.After(ctx, f.cursor, streamPage)
 	if err != nil {
 		return nil, from.complain(err)
 	}
-	return &huma.StreamResponse{Body: func(huma.Context) { f.run(first, next) }}, nil
+	return &huma.StreamResponse{Body: func(huma.Context) { f.run(first) }}, nil
 }
 
 // follower writes one stream. It holds one page of events at a time.
@@ -288,30 +314,24 @@ type follower struct {
 }
 
 // run writes events until the client, its key or the gateway is gone.
-func (f *follower) run(entries []event.Entry, next string) {
-	if !f.begin() {
+func (f *follower) run(page *event.Page) {
+	began := f.begin()
+	f.request.opened()
+	if !began {
 		return
 	}
 	f.heartbeat = time.NewTicker(f.api.streams.Heartbeat)
 	defer f.heartbeat.Stop()
-	var err error
-	for {
-		if err == nil && !f.write(entries) {
-			return
-		}
-		full := len(entries) == streamPage
-		if err == nil {
-			f.cursor = next
-		}
-		if (err != nil || !full) && !f.wait(err != nil) {
-			return
-		}
-		entries, next, err = f.news.After(f.request.Context(), f.cursor, streamPage)
-		if errors.Is(err, event.ErrCursor) { // the database is an older one now
-			return
+	for f.write(page) && (full(page) || f.wait(page == nil)) {
+		var err error
+		if page, err = f.news.After(f.request.Context(), f.cursor, streamPage); errors.Is(err, event.ErrCursor) {
+			return // the database is an older one now
 		}
 	}
 }
+
+// full tells whether there may be more behind a page at once.
+func full(page *event.Page) bool { return page != nil && len(page.Entries) == streamPage }
 
 // begin writes the headers and where the stream stands.
 func (f *follower) begin() bool {
@@ -325,7 +345,7 @@ func (f *follower) begin() bool {
 	f.control = http.NewResponseController(f.writer)
 	// The time for reading the request is over when it is read; left as it
 	// is, it would end the exchange.
-	return f.went(f.control.SetReadDeadline(time.Time{})) && f.send(streamBegins+f.cursor+"\n\n")
+	return f.went(f.control.SetReadDeadline(time.Time{})) && f.send([]byte(streamBegins+f.cursor+"\n\n"))
 }
 
 // wait returns true when there may be more to write, in any case soon if
@@ -340,11 +360,11 @@ func (f *follower) wait(failed bool) bool {
 		case <-f.request.Context().Done():
 			return false
 		case _, open := <-f.news.News():
-			return open || f.send(streamEnds) && false
+			return open || f.send([]byte(streamEnds)) && false
 		case <-again:
 			return true
 		case <-f.heartbeat.C:
-			if !f.welcome() || !f.send(streamLives) {
+			if !f.welcome() || !f.send([]byte(streamLives)) {
 				return false
 			}
 		}
@@ -357,39 +377,37 @@ func (f *follower) welcome() bool {
 	return !errors.Is(err, account.ErrUnknown)
 }
 
-func (f *follower) write(entries []event.Entry) bool {
-	if len(entries) == 0 {
+// write writes a page; there is none when it could not be read.
+func (f *follower) write(page *event.Page) bool {
+	if page == nil || len(page.Entries) == 0 {
 		return true
 	}
-	var text bytes.Buffer
-	for _, entry := range entries {
-		data, err := json.Marshal(told(entry)) // no line breaks
-		if err != nil {
-			f.api.log.Error("an event cannot be written", "event", entry.ID)
-			return false
-		}
-		text.Reset()
-		for _, part := range []string{"id: ", entry.Cursor, "\nevent: ", entry.Type, "\ndata: ", string(data), "\n\n"} {
-			text.WriteString(part)
-		}
-		if !f.put(text.Bytes()) {
-			return false
-		}
+	if !f.send(page.Text(f.api.streamed)) {
+		return false
 	}
-	return f.went(f.control.Flush())
+	f.cursor = page.Next
+	return true
 }
 
-func (f *follower) send(text string) bool {
-	return f.put([]byte(text)) && f.went(f.control.Flush())
+// streamed is a page as it stands in a stream.
+func (a *api) streamed(entries []event.Entry) (text []byte) {
+	for _, e := range entries {
+		data, err := json.Marshal(told(e)) // no line breaks
+		if err != nil {
+			a.log.Error("an event cannot be written", "event", e.ID)
+		}
+		text = fmt.Appendf(text, "id: %s\nevent: %s\ndata: %s\n\n", e.Cursor, e.Type, data)
+	}
+	return text
 }
 
-// put writes within the time a slow client has.
-func (f *follower) put(text []byte) bool {
+// send writes within the time a slow client has.
+func (f *follower) send(text []byte) bool {
 	if !f.went(f.control.SetWriteDeadline(time.Now().Add(f.api.streams.SlowClient))) {
 		return false
 	}
 	_, err := f.writer.Write(text)
-	return f.went(err)
+	return f.went(err) && f.went(f.control.Flush())
 }
 
 // went tells whether something went well; nobody is there to be told if not.

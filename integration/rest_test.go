@@ -30,6 +30,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/event"
 )
 
 // nowhere is an address where nobody listens: messages stay queued.
@@ -43,6 +44,7 @@ type restWindow struct {
 	agencies   []string
 	key, other string // of the tenants acme and bolt
 	document   *restDocument
+	options    api.Options
 }
 
 // restKinds are loaded once: compiling their schemas takes a while.
@@ -83,10 +85,13 @@ func newRESTWindow(t *testing.T, ledger *declare.Ledger) *restWindow {
 	must(t, err)
 	gateway := declare.New(ledger, kinds, agencies, nil, newIDs(), sampleTime(), declare.DefaultTiming(), quiet(t))
 	w.deliver(t, gateway)
-	w.server = httptest.NewServer(api.New(api.Options{
-		Gateway: gateway, Accounts: accounts, Kinds: kinds, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
-	}))
+	events := event.Open(ledger, quiet(t), 50*time.Millisecond)
+	w.options = api.Options{
+		Gateway: gateway, Accounts: accounts, Kinds: kinds, Events: events, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
+	}
+	w.server = httptest.NewServer(api.New(w.options))
 	t.Cleanup(w.server.Close)
+	w.tell(t, events)
 	w.document = readDocument(t, w.server)
 	return w
 }
@@ -166,6 +171,25 @@ func (w *restWindow) deliver(t *testing.T, gateway *declare.Gateway) {
 		}
 	}()
 	t.Cleanup(func() { stop(); <-done })
+}
+
+// tell runs the streams; when they end, servers can close.
+func (w *restWindow) tell(t *testing.T, events *event.Stream) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- events.Run(ctx) }()
+	t.Cleanup(func() { stop(); must(t, <-done) })
+}
+
+// another serves the same gateway with streams held otherwise, and gives its
+// address.
+func (w *restWindow) another(t *testing.T, follow api.Following) string {
+	t.Helper()
+	options := w.options
+	options.Follow = follow
+	server := httptest.NewServer(api.New(options))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // answer is what came over the wire.

@@ -18,6 +18,8 @@ import (
 var allowed = map[string][]string{
 	"declare":             {},
 	"declare/account":     {"declare"},
+	"declare/board":       {"declare"},
+	"declare/event":       {"declare"},
 	"declare/clearance":   {"declare"},
 	"mapping":             {},
 	"xsd":                 {},
@@ -32,7 +34,7 @@ var allowed = map[string][]string{
 }
 
 // sqlOwners are the packages whose files may speak to PostgreSQL.
-var sqlOwners = []string{"declare", "declare/account", "declare/clearance", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
+var sqlOwners = []string{"declare", "declare/account", "declare/board", "declare/clearance", "declare/event", "cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration"}
 
 var vague = []string{"util", "utils", "common", "model", "models", "types", "service", "helper", "helpers", "internal"}
 

@@ -106,10 +106,6 @@ func (b *board) declaration(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	page.Live = live
-	if wantsPart(r) {
-		b.renderPart(w, r, v, "declaration", "declaration", page)
-		return
-	}
 	b.render(w, r, v, "declaration", page)
 }
 
@@ -149,6 +145,7 @@ func wantedBy(lang string, filing declare.FilingStatus) (all []wanted) {
 		}
 		return text
 	}
+	ask := func(what string) { all = append(all, wanted{What: what, Agency: filing.Agency, Text: filing.Remark}) }
 	for _, document := range filing.Documents {
 		all = append(all, wanted{"declaration.wanted.document", filing.Agency, document.Code, words(document.Text, document.Meaning), "", document.Limit})
 	}
@@ -161,6 +158,17 @@ func wantedBy(lang string, filing declare.FilingStatus) (all []wanted) {
 	}
 	for _, fault := range filing.Errors {
 		all = append(all, wanted{"declaration.wanted.error", filing.Agency, fault.Code, words(fault.Text, fault.Meaning), "", time.Time{}})
+	}
+	if len(all) > 0 {
+		return all
+	}
+	switch filing.Decision { // the agency did not say more
+	case declare.DecisionDocumentsRequired:
+		ask("declaration.wanted.document")
+	case declare.DecisionPaymentDue:
+		ask("declaration.wanted.payment")
+	case declare.DecisionRejected:
+		ask("declaration.wanted.error")
 	}
 	return all
 }

@@ -185,7 +185,7 @@ func (b *board) list(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	page.From = found.From
-	page.Counts = counted(a, found.Counts)
+	page.Counts = counted(a, found)
 	page.Lines = b.lineRows(v, found.Lines)
 	if found.Next != nil {
 		page.Next = a.with("after", written(*found.Next))
@@ -201,28 +201,27 @@ type countLink struct {
 	Chosen  bool
 }
 
-// counted shows a count beyond what is counted as "10,000+", and so a sum that
+// counted shows a count beyond what is counted as "2,000+", and so a sum that
 // has one in it.
-func counted(a asked, counts map[declare.Overall]int) []countLink {
-	shown := func(count int) string {
-		if count > queries.MostCounted {
-			return groupThousands(queries.MostCounted) + "+"
+func counted(a asked, page queries.Page) []countLink {
+	shown := func(count int, beyond bool) string {
+		if beyond {
+			return groupThousands(count) + "+"
 		}
 		return groupThousands(count)
 	}
 	all, beyond := 0, false
 	var links []countLink
 	for _, status := range queries.Statuses {
-		count := counts[status]
-		beyond = beyond || count > queries.MostCounted
-		all += min(count, queries.MostCounted)
-		links = append(links, countLink{status, shown(count), a.with("status", string(status)), a.Status == string(status)})
+		count := page.Counts[status]
+		more := !page.Exact && count > queries.MostCounted
+		if more {
+			count, beyond = queries.MostCounted, true
+		}
+		all += count
+		links = append(links, countLink{status, shown(count, more), a.with("status", string(status)), a.Status == string(status)})
 	}
-	sum := groupThousands(all)
-	if beyond {
-		sum += "+"
-	}
-	return append([]countLink{{"", sum, a.with("status", ""), a.Status == ""}}, links...)
+	return append([]countLink{{"", shown(all, beyond), a.with("status", ""), a.Status == ""}}, links...)
 }
 
 // agencyRow is how an agency is doing.

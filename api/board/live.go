@@ -49,7 +49,7 @@ func (b *board) row(w http.ResponseWriter, r *http.Request, v visitor) {
 	case err != nil:
 		b.fail(w, r, v, err)
 	default:
-		b.renderPart(w, r, v, "list", "row", b.lineRow(v, line))
+		b.renderPart(w, r, v, "list", "one", b.lineRow(v, line))
 	}
 }
 
@@ -81,7 +81,7 @@ func (b *board) live(w http.ResponseWriter, r *http.Request, v visitor) {
 			return
 		}
 	}
-	changed, next, err := news.After(r.Context(), cursor, livePage)
+	changed, err := news.After(r.Context(), cursor, livePage)
 	switch {
 	case errors.Is(err, event.ErrCursor):
 		b.missing(w, r, v)
@@ -91,7 +91,7 @@ func (b *board) live(w http.ResponseWriter, r *http.Request, v visitor) {
 		b.fail(w, r, v, err)
 	default:
 		teller := &teller{board: b, request: r, visitor: v, news: news, writer: w, control: http.NewResponseController(w)}
-		teller.tell(r.Context(), changed, next)
+		teller.tell(r.Context(), changed)
 	}
 }
 
@@ -106,7 +106,7 @@ type teller struct {
 }
 
 // tell writes until the browser, the session or the gateway is gone.
-func (t *teller) tell(ctx context.Context, changed []event.Entry, cursor string) {
+func (t *teller) tell(ctx context.Context, changed *event.Page) {
 	t.writer.Header().Set("Content-Type", "text/event-stream")
 	t.writer.Header().Set("X-Accel-Buffering", "no") // else a proxy may keep events to itself
 	// The time for reading the request is over when it is read; left as it is,
@@ -117,21 +117,21 @@ func (t *teller) tell(ctx context.Context, changed []event.Entry, cursor string)
 	heartbeat := time.NewTicker(liveHeartbeat)
 	defer heartbeat.Stop()
 	for {
-		if text, err := told(changed, cursor); err != nil || !t.write(text) {
+		if text, err := told(changed); err != nil || !t.write(text) {
 			return
 		}
-		more := len(changed) == livePage
+		more := len(changed.Entries) == livePage
 		if !more && !t.wait(ctx, heartbeat, nil) {
 			return
 		}
-		next, at, err := t.news.After(ctx, cursor, livePage)
+		next, err := t.news.After(ctx, changed.Next, livePage)
 		for err != nil {
 			if errors.Is(err, event.ErrCursor) || errors.Is(err, event.ErrStopped) || !t.wait(ctx, heartbeat, time.After(liveAgain)) {
 				return
 			}
-			next, at, err = t.news.After(ctx, cursor, livePage)
+			next, err = t.news.After(ctx, changed.Next, livePage)
 		}
-		changed, cursor = next, at
+		changed = next
 	}
 }
 
@@ -170,10 +170,10 @@ type liveLine struct {
 }
 
 // told writes one event for all that changed, each declaration once.
-func told(changed []event.Entry, cursor string) (string, error) {
+func told(changed *event.Page) (string, error) {
 	var lines []liveLine
 	place := map[string]int{}
-	for _, entry := range changed {
+	for _, entry := range changed.Entries {
 		i, known := place[entry.DeclarationID]
 		if !known {
 			i = len(lines)
@@ -185,7 +185,7 @@ func told(changed []event.Entry, cursor string) (string, error) {
 		return "", nil
 	}
 	data, err := json.Marshal(lines) // no line breaks
-	return "id: " + cursor + "\nevent: declarations\ndata: " + string(data) + "\n\n", err
+	return "id: " + changed.Next + "\nevent: declarations\ndata: " + string(data) + "\n\n", err
 }
 
 func (t *teller) write(text string) bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/httprate"
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
@@ -63,8 +64,9 @@ func overTLS(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
-// addressOf is the visitor's address, by which sign-ins are counted. Only what
-// stands in front of us on this machine is believed about others.
+// addressOf is the visitor's address, by which sign-ins are counted; of IPv6
+// the network, all of which one visitor has. Only what stands in front of us on
+// this machine is believed about others.
 func addressOf(r *http.Request) (string, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -74,7 +76,7 @@ func addressOf(r *http.Request) (string, error) {
 	if near := net.ParseIP(host); near != nil && near.IsLoopback() && forwarded != "" {
 		host = strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
 	}
-	return host, nil
+	return httprate.CanonicalizeIP(host), nil
 }
 
 // withSession loads the request's session and notes that it is in use. Where

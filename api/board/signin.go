@@ -24,7 +24,7 @@ const mostSignIns = 30
 const mostForm = 16 << 10
 
 func (b *board) registerSigning() {
-	limit := httprate.Limit(mostSignIns, time.Minute, httprate.WithKeyFuncs(addressOf), httprate.WithLimitHandler(b.tooMany),
+	limit := httprate.LimitBy(mostSignIns, time.Minute, addressOf, httprate.WithLimitHandler(b.tooMany),
 		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}))
 	b.mux.HandleFunc("GET "+signInPath, b.askName)
 	b.mux.Handle("POST "+signInPath, limit(http.HandlerFunc(b.signIn)))

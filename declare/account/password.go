@@ -29,8 +29,9 @@ const (
 var hashing = argon2id.Params{Memory: 64 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // mostHashing at once: sign-ins, however many, take no more memory than this
-// many times 64 MiB; the others wait.
-const mostHashing = 4
+// many times 64 MiB; the others wait. More than there are processors would
+// only take turns.
+var mostHashing = min(4, runtime.GOMAXPROCS(0))
 
 // decoy is a hash with our parameters that no password has: who is unknown is
 // refused after the same work as who is known.
@@ -41,50 +42,47 @@ type press struct{ places chan struct{} }
 
 func newPress() press { return press{make(chan struct{}, mostHashing)} }
 
+// placePatience bounds the wait for a place: whoever would wait longer asks
+// again, and a crowd at the door does not grow.
+const placePatience = 5 * time.Second
+
+// place waits for a place to hash in, which must be left afterwards; the error
+// is [declare.ErrUnavailable] when none is free.
+func (p press) place(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, placePatience)
+	defer cancel()
+	select {
+	case p.places <- struct{}{}:
+		return func() { <-p.places }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: too many passwords at once", declare.ErrUnavailable)
+	}
+}
+
 // hash is the hash to keep of a password; [ErrBadPassword] when it is too weak.
-func (p press) hash(ctx context.Context, password string) (hash string, err error) {
+func (p press) hash(ctx context.Context, password string) (string, error) {
 	password = norm.NFC.String(password)
 	if !isPassword(password) {
 		return "", ErrBadPassword
 	}
-	err = p.work(ctx, func() error {
-		hash, err = argon2id.CreateHash(password, &hashing)
-		return err
-	})
-	return hash, err
+	leave, err := p.place(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	defer runtime.GC() // as in matches
+	return argon2id.CreateHash(password, &hashing)
 }
 
-// matches tells whether a hash is that of a password.
-func (p press) matches(ctx context.Context, password, hash string) (match bool, err error) {
+// matches tells whether a hash is that of a password; the caller has a place.
+// What it leaves behind is collected at once: the collector, tuned to be lazy,
+// would let it pile up.
+func matches(password, hash string) (bool, error) {
 	if len(password) > mostPassword*utf8.UTFMax {
 		password = "" // nobody's, and no work for us
 	}
-	err = p.work(ctx, func() error {
-		match, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), hash)
-		return err
-	})
-	return match, err
-}
-
-// hashingPatience bounds the wait for a place: whoever would wait longer asks
-// again, and a crowd at the door does not grow.
-const hashingPatience = 5 * time.Second
-
-// work waits for a place; [declare.ErrUnavailable] when none is free. What a hash leaves behind is collected at once: the
-// collector, tuned to be lazy, would let it pile up.
-func (p press) work(ctx context.Context, do func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, hashingPatience)
-	defer cancel()
-	select {
-	case p.places <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("%w: too many sign-ins at once", declare.ErrUnavailable)
-	}
-	defer func() {
-		runtime.GC()
-		<-p.places
-	}()
-	return do()
+	defer runtime.GC()
+	return argon2id.ComparePasswordAndHash(norm.NFC.String(password), hash)
 }
 
 func isPassword(password string) bool {

@@ -107,11 +107,16 @@ func plainName(name string) string { return strings.ToLower(strings.TrimSpace(na
 // SignIn tells whose name and password these are. It is [ErrUnknown] when
 // nobody's, wrong, or a disabled user's, all after the same work, and
 // [ErrLocked] after too many attempts under a name, whether somebody has it
-// or not: who asks learns no names.
+// or not: who asks learns no names. An attempt counts when it is judged, not
+// while it waits.
 func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, error) {
+	leave, err := a.press.place(ctx)
+	if err != nil {
+		return User{}, err
+	}
+	defer leave()
 	name = plainName(name)
-	attempt := a.vault.hash("sign-in " + name)
-	now := a.moment()
+	attempt, now := a.attemptHash(name), a.moment()
 	counted, err := a.exec(ctx, declare.SystemScope, "note_attempt", attempt, now, mostAttempts, now.Add(-lockTime))
 	if err != nil {
 		return User{}, err
@@ -119,6 +124,17 @@ func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, err
 	if !counted {
 		return User{}, ErrLocked
 	}
+	user, err := a.judge(ctx, name, password)
+	if err != nil {
+		return User{}, err
+	}
+	return user, a.tidy(ctx, attempt, now)
+}
+
+func (a *Accounts) attemptHash(name string) []byte { return a.vault.hash("sign-in " + name) }
+
+// judge does the same work whether there is such a user or not.
+func (a *Accounts) judge(ctx context.Context, name, password string) (User, error) {
 	user, hash, err := a.userNamed(ctx, name)
 	if errors.Is(err, ErrUnknown) {
 		hash, err = decoy, nil
@@ -126,14 +142,11 @@ func (a *Accounts) SignIn(ctx context.Context, name, password string) (User, err
 	if err != nil {
 		return User{}, err
 	}
-	match, err := a.press.matches(ctx, password, hash)
-	if err != nil {
-		return User{}, err
+	match, err := matches(password, hash)
+	if err == nil && (!match || user.Disabled) {
+		err = ErrUnknown
 	}
-	if !match || user.Disabled {
-		return User{}, ErrUnknown
-	}
-	return user, a.tidy(ctx, attempt, now)
+	return user, err
 }
 
 // tidy forgets the attempts of who has succeeded, and what is over.
@@ -150,21 +163,23 @@ func (a *Accounts) tidy(ctx context.Context, attempt []byte, now time.Time) erro
 // User gives a user; [ErrUnknown] when there is none.
 func (a *Accounts) User(ctx context.Context, id string) (user User, err error) {
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("user_of_id"), id).Scan(user.columns()...)
+		return user.read(tx.QueryRow(ctx, statement("user_of_id"), id))
 	})
 	return user, known(err)
 }
 
 func (a *Accounts) userNamed(ctx context.Context, name string) (user User, hash string, err error) {
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("user_of_name"), name).Scan(append(user.columns(), &hash)...)
+		return user.read(tx.QueryRow(ctx, statement("user_of_name"), name), &hash)
 	})
 	return user, hash, known(err)
 }
 
-// columns are where a row of a user goes.
-func (u *User) columns() []any {
-	return []any{&u.ID, &u.Name, &u.Role, &u.Agency, &u.Port, &u.Epoch, &u.Created, &u.Disabled}
+// read takes a row of a user, and what else stands in it.
+func (u *User) read(row pgx.Row, more ...any) error {
+	err := row.Scan(append([]any{&u.ID, &u.Name, &u.Role, &u.Agency, &u.Port, &u.Epoch, &u.Created, &u.Disabled}, more...)...)
+	u.Created = u.Created.UTC()
+	return err
 }
 
 // Users gives all users by name.
@@ -175,7 +190,8 @@ func (a *Accounts) Users(ctx context.Context) (users []User, err error) {
 			return err
 		}
 		users, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (user User, err error) {
-			return user, row.Scan(user.columns()...)
+			err = user.read(row)
+			return user, err
 		})
 		return err
 	})
@@ -198,7 +214,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 		return ErrUnknown
 	}
 	if err == nil {
-		_, err = a.exec(ctx, declare.SystemScope, "forget_attempts", a.vault.hash("sign-in "+name))
+		_, err = a.exec(ctx, declare.SystemScope, "forget_attempts", a.attemptHash(name))
 	}
 	return err
 }

@@ -19,8 +19,9 @@ import (
 var Statements embed.FS
 
 const (
-	// MostCounted is where counting stops: a count of one more means "more".
-	MostCounted = 10_000
+	// MostCounted is where counting stops in each status, unless all that match
+	// are few: a count of one more means "more".
+	MostCounted = 2000
 	// Window is how far back the list goes when nobody says from when.
 	Window = 30 * 24 * time.Hour
 	// few declarations of an agency or port are read one by one.
@@ -81,8 +82,9 @@ type Badge struct {
 type Page struct {
 	Lines  []Line
 	Next   *Place                  // nil: there are no more
-	Counts map[declare.Overall]int // of the whole list, each at most MostCounted+1
-	From   time.Time               // how far back was looked; zero: all the way
+	Counts map[declare.Overall]int // of the whole list, each at most MostCounted+1 unless Exact
+	Exact  bool
+	From   time.Time // how far back was looked; zero: all the way
 }
 
 // Statuses are all overall statuses, those that need somebody first.
@@ -128,13 +130,7 @@ func (b *Board) List(ctx context.Context, scope declare.Scope, beside Filter, fi
 	if filter.Waiting > 0 {
 		q.waiting = now.Add(-filter.Waiting)
 	}
-	q.agencyHere, q.portHere = filter.Agency, filter.Port
-	if q.agencyHere == "" {
-		q.agencyHere = beside.Agency
-	}
-	if q.portHere == "" {
-		q.portHere = beside.Port
-	}
+	q.roads(beside)
 	err := b.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, statement("steady")); err != nil {
 			return err
@@ -166,31 +162,32 @@ type question struct {
 	after                Place
 	limit                int
 	agency, port         string
-	agencyHere, portHere string // with those of the scope
+	roadAgency, roadPort string // through which few may be found
 	waiting, from, to    any    // times, or 'infinity'
 }
 
 // answer finds one page's declarations and counts all.
 func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, error) {
 	page.Counts = map[declare.Overall]int{}
-	by, err := q.road(ctx, tx)
+	by, name, err := q.road(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	if q.filter.Number != "" || by != "" {
-		return q.few(ctx, tx, by, page.Counts)
+		page.Exact = true
+		return q.few(ctx, tx, by, name, page.Counts)
 	}
 	if err := q.count(ctx, tx, page.Counts); err != nil {
 		return nil, err
 	}
-	name, at, id := "newest", any("infinity"), q.after.ID
+	list, at, id := "newest", any("infinity"), q.after.ID
 	if q.filter.Longest {
-		name, at = "longest", "-infinity"
+		list, at = "longest", "-infinity"
 	}
 	if id != "" {
 		at = q.after.At
 	}
-	rows, err := tx.Query(ctx, statement(name), q.wanted(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit)
+	rows, err := tx.Query(ctx, statement(list), q.wanted(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit)
 	if err != nil {
 		return nil, err
 	}
@@ -207,23 +204,36 @@ func (q *question) wanted() []declare.Overall {
 	return q.filter.statuses()
 }
 
+// roads names the agency and the port through which few declarations may be
+// found. Filings at an agency are read fast by those who see all of that
+// agency's, or all there are: for others each must be looked at.
+func (q *question) roads(beside Filter) {
+	q.roadAgency, q.roadPort = beside.Agency, q.port
+	if beside == (Filter{}) {
+		q.roadAgency = q.agency
+	}
+	if q.roadPort == "" {
+		q.roadPort = beside.Port
+	}
+}
+
 // road says through what few declarations are found: agency, port, or neither
 // because there are many.
-func (q *question) road(ctx context.Context, tx pgx.Tx) (string, error) {
-	if q.filter.Number != "" || q.agencyHere == "" && q.portHere == "" {
-		return "", nil
+func (q *question) road(ctx context.Context, tx pgx.Tx) (by, name string, err error) {
+	if q.filter.Number != "" || q.roadAgency == "" && q.roadPort == "" {
+		return "", "", nil
 	}
 	var ofAgency, ofPort int
-	err := tx.QueryRow(ctx, statement("share"), q.agencyHere, q.portHere, q.lowest(), q.from, few+1).Scan(&ofAgency, &ofPort)
-	switch {
-	case err != nil:
-		return "", err
-	case q.portHere != "" && ofPort <= few && (q.agencyHere == "" || ofPort <= ofAgency):
-		return "port", nil
-	case q.agencyHere != "" && ofAgency <= few:
-		return "agency", nil
+	if err := tx.QueryRow(ctx, statement("share"), q.roadAgency, q.roadPort, q.lowest(), q.from, few+1).Scan(&ofAgency, &ofPort); err != nil {
+		return "", "", err
 	}
-	return "", nil
+	switch {
+	case q.roadPort != "" && ofPort <= few && (q.roadAgency == "" || ofPort <= ofAgency):
+		return "port", q.roadPort, nil
+	case q.roadAgency != "" && ofAgency <= few:
+		return "agency", q.roadAgency, nil
+	}
+	return "", "", nil
 }
 
 // lowest is an id below those of all declarations received since the question's
@@ -250,8 +260,9 @@ func (q *question) count(ctx context.Context, tx pgx.Tx, counts map[declare.Over
 	return err
 }
 
-// few asks about declarations that are found by something rare.
-func (q *question) few(ctx context.Context, tx pgx.Tx, by string, counts map[declare.Overall]int) (found []key, err error) {
+// few asks about declarations that are found by something rare: a number, or
+// by what is called so.
+func (q *question) few(ctx context.Context, tx pgx.Tx, by, name string, counts map[declare.Overall]int) (found []key, err error) {
 	at, id := any("infinity"), q.after.ID
 	if q.filter.Longest {
 		at = "-infinity"
@@ -259,15 +270,8 @@ func (q *question) few(ctx context.Context, tx pgx.Tx, by string, counts map[dec
 	if id != "" {
 		at = q.after.At
 	}
-	agency, port := q.agency, q.port
-	switch by {
-	case "agency":
-		agency = q.agencyHere
-	case "port":
-		port = q.portHere
-	}
-	rows, err := tx.Query(ctx, statement("few"), q.filter.statuses(), agency, port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit,
-		q.filter.Longest, q.filter.Number, by, q.lowest(), string(q.filter.Status))
+	rows, err := tx.Query(ctx, statement("few"), q.filter.statuses(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit,
+		q.filter.Longest, q.filter.Number, by, q.lowest(), string(q.filter.Status), name)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +280,7 @@ func (q *question) few(ctx context.Context, tx pgx.Tx, by string, counts map[dec
 	var count int
 	_, err = pgx.ForEachRow(rows, []any{&k.tenant, &k.id, &k.at, &status, &count}, func() error {
 		if k.id == "" {
-			counts[status] = min(count, MostCounted+1)
+			counts[status] = count
 		} else {
 			found = append(found, k)
 		}

@@ -10,7 +10,7 @@
 // at all of them: a page is read from the end of an index, counts stop at
 // [MostCounted], and without other bounds only the last 30 days are looked at.
 // What is asked about few (a number, an agency or a port with few declarations)
-// is read through those instead.
+// is read through those instead, and counted exactly.
 //
 // The package is a leaf of declare. It has no tables of its own and changes
 // nothing.

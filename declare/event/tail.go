@@ -2,7 +2,8 @@ package event
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,8 +22,9 @@ const (
 	mostNews = 2000
 )
 
-// ErrStopped is given to subscribers when the stream has ended.
-var ErrStopped = errors.New("event: the stream has ended")
+// ErrStopped is given to subscribers when the stream has ended; it is a kind of
+// [declare.ErrUnavailable].
+var ErrStopped = fmt.Errorf("event: the stream has ended: %w", declare.ErrUnavailable)
 
 // Subscription hears of news for one filter. Who subscribes reads first and
 // waits afterwards: what comes between is news.
@@ -35,18 +37,29 @@ type Subscription struct {
 // topic is everybody who waits for the same, and the page they read last.
 type topic struct {
 	subscriptions map[*Subscription]struct{}
-	page          *shared
+	page          *Page
 }
 
-// shared is a page that is read once for all who stand at the same cursor.
-type shared struct {
+// Page is what stands behind a cursor. It is read once for all who stand
+// there: nobody may change it.
+type Page struct {
+	Entries []Entry
+	Next    string // the cursor to go on from
+
 	after string
 	limit int
-	done  chan struct{} // closed when what follows is there
+	done  chan struct{} // closed when the page is read
+	err   error
 
-	entries []Entry
-	next    string
-	err     error
+	writing sync.Once
+	text    []byte
+}
+
+// Text gives the page as its readers write it, which is done once for all who
+// share it: every reader must write alike.
+func (p *Page) Text(write func([]Entry) []byte) []byte {
+	p.writing.Do(func() { p.text = write(p.Entries) })
+	return p.text
 }
 
 // Subscribe begins to wait for events of a filter. Close it in the end.
@@ -86,16 +99,16 @@ func (u *Subscription) Close() {
 	}
 }
 
-// After is the stream's After for the subscription's filter. Who stands at the
-// same cursor shares one page, which nobody may change; few pages are read at
-// once, the others wait for their turn.
-func (u *Subscription) After(ctx context.Context, after string, limit int) ([]Entry, string, error) {
+// After gives what [Stream.After] gives for the subscription's filter. Who
+// stands at the same cursor shares one page; few pages are read at once, the
+// others wait for their turn. The error may also be [ErrStopped].
+func (u *Subscription) After(ctx context.Context, after string, limit int) (*Page, error) {
 	if u.stream.ended() {
-		return nil, "", ErrStopped
+		return nil, ErrStopped
 	}
 	page, mine := u.page(after, limit)
 	if mine {
-		page.entries, page.next, page.err = u.stream.inTurn(context.WithoutCancel(ctx), u.filter, after, limit)
+		page.Entries, page.Next, page.err = u.stream.inTurn(context.WithoutCancel(ctx), u.filter, after, limit)
 		if page.err != nil {
 			u.stream.forget(u.filter, page)
 		}
@@ -103,14 +116,17 @@ func (u *Subscription) After(ctx context.Context, after string, limit int) ([]En
 	}
 	select {
 	case <-page.done:
-		return page.entries, page.next, page.err
+		if page.err != nil {
+			return nil, page.err
+		}
+		return page, nil
 	case <-ctx.Done():
-		return nil, "", ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
 // page gives the page to read, and whether it is the caller who must read it.
-func (u *Subscription) page(after string, limit int) (page *shared, mine bool) {
+func (u *Subscription) page(after string, limit int) (page *Page, mine bool) {
 	s := u.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +134,7 @@ func (u *Subscription) page(after string, limit int) (page *shared, mine bool) {
 	if waiting != nil && waiting.page != nil && waiting.page.after == after && waiting.page.limit == limit {
 		return waiting.page, false
 	}
-	page = &shared{after: after, limit: limit, done: make(chan struct{})}
+	page = &Page{after: after, limit: limit, done: make(chan struct{})}
 	if waiting != nil {
 		waiting.page = page
 	}
@@ -126,7 +142,7 @@ func (u *Subscription) page(after string, limit int) (page *shared, mine bool) {
 }
 
 // forget makes the next reader ask again.
-func (s *Stream) forget(filter Filter, page *shared) {
+func (s *Stream) forget(filter Filter, page *Page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if waiting := s.topics[filter]; waiting != nil && waiting.page == page {

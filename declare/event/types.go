@@ -19,5 +19,6 @@ var Types = []Type{
 	{"message.queued", declare.Text{English: "an officer has the message sent again", Chinese: "人工决定重新发送报文"}},
 	{"filing.decision", declare.Text{English: "the agency's decision, its word, its remark or what it complains about is another one", Chinese: "机构的决定、用语、备注或指出的问题有变化"}},
 	{"filing.duties", declare.Text{English: "the agency calculated duties", Chinese: "机构计算了税费"}},
+	{"doctor.finding", declare.Text{English: "the examination found that the declaration is stuck or at odds with itself", Chinese: "检查发现申报停滞或状态不一致"}},
 	{"task.closed", declare.Text{English: "an officer decided what was asked about the message", Chinese: "人工已就报文作出处理"}},
 }

@@ -57,5 +57,5 @@ CREATE INDEX declaration_on_board ON declaration (status, received_at DESC, id D
 CREATE INDEX declaration_of_port ON declaration (port, received_at DESC, id DESC) INCLUDE (tenant_id, agencies) WHERE port <> '';
 CREATE INDEX filing_of_agency ON filing (agency, declaration_id DESC) INCLUDE (tenant_id);
 -- Officials look for a number whoever's it is.
-CREATE INDEX search_key_of_value ON search_key (value);
-CREATE INDEX reference_of_anyone ON reference (reference);
+CREATE INDEX search_key_of_value ON search_key (value, tenant_id);
+CREATE INDEX reference_of_anyone ON reference (reference, tenant_id);
