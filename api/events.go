@@ -227,7 +227,7 @@ type streams struct {
 // mostOpening is how many streams are opened at once: when a gateway is back,
 // all its clients are too, and each asks the database who it is and where it
 // stands.
-const mostOpening = 4
+const mostOpening = 6
 
 func newStreams(f Following) *streams {
 	f.PerTenant = cmp.Or(f.PerTenant, 1000)
@@ -244,11 +244,11 @@ func (a *api) inTurn(ctx huma.Context, next func(huma.Context)) {
 		next(r)
 		return
 	}
-	waited, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
+	tooLong := time.NewTimer(patience)
 	select {
 	case a.streams.opening <- struct{}{}:
-	case <-waited.Done():
+		tooLong.Stop()
+	case <-tooLong.C:
 		a.refuse(r, declare.ErrUnavailable)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Stream struct {
 
 	mu     sync.Mutex
 	topics map[Filter]*topic
+	told   uint64 // every event below was told of; 0 before the first look
 }
 
 // Open makes a stream that looks for news every poll while somebody waits.
@@ -60,13 +62,18 @@ func Open(ledger *declare.Ledger, log *slog.Logger, poll time.Duration) *Stream 
 // After gives at most limit events behind a cursor, in order, and the cursor
 // to go on from; a cursor of "" is [Beginning]. Fewer than limit are all there
 // are by now. The error is [ErrCursor], or what the ledger gives.
-func (s *Stream) After(ctx context.Context, filter Filter, after string, limit int) (entries []Entry, next string, err error) {
+func (s *Stream) After(ctx context.Context, filter Filter, after string, limit int) ([]Entry, string, error) {
+	return s.between(ctx, filter, after, math.MaxUint64, limit)
+}
+
+// between is After for the events below a transaction.
+func (s *Stream) between(ctx context.Context, filter Filter, after string, below uint64, limit int) (entries []Entry, next string, err error) {
 	from, err := parseCursor(after)
 	if err != nil {
 		return nil, "", err
 	}
 	err = s.ledger.Within(ctx, filter.Scope, func(tx pgx.Tx) error {
-		if entries, err = page(ctx, tx, filter, from, limit); err != nil || len(entries) > 0 {
+		if entries, err = read(ctx, tx, filter, from, below, limit); err != nil || len(entries) > 0 {
 			return err
 		}
 		var beyond bool
@@ -85,9 +92,9 @@ func (s *Stream) After(ctx context.Context, filter Filter, after string, limit i
 	return entries, next, nil
 }
 
-// page reads by the index that suits the filter.
-func page(ctx context.Context, tx pgx.Tx, filter Filter, from cursor, limit int) ([]Entry, error) {
-	name, arguments := "after", []any{from.xid, from.position, limit}
+// read reads by the index that suits the filter.
+func read(ctx context.Context, tx pgx.Tx, filter Filter, from cursor, below uint64, limit int) ([]Entry, error) {
+	name, arguments := "after", []any{from.xid, from.position, below, limit}
 	switch {
 	case filter.Declaration != "":
 		name, arguments = "after_of_declaration", append(arguments, filter.Tenant, filter.Declaration)

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -14,12 +15,14 @@ import (
 const (
 	// mostReading is how many subscribers read at once: a thousand that are
 	// woken together must not take the database from those who file.
-	mostReading = 4
+	mostReading = 6
 	// readTime bounds a subscriber's wait for its turn and the page.
 	readTime = 10 * time.Second
 	// mostNews is how many new events are looked at to find whom to wake;
 	// beyond it everybody is woken.
 	mostNews = 2000
+	// mostPages is how many pages are kept for those who wait for the same.
+	mostPages = 8
 )
 
 // ErrStopped is given to subscribers when the stream has ended; it is a kind of
@@ -34,10 +37,16 @@ type Subscription struct {
 	news   chan struct{}
 }
 
-// topic is everybody who waits for the same, and the page they read last.
+// topic is everybody who waits for the same, and the pages they read last.
 type topic struct {
 	subscriptions map[*Subscription]struct{}
-	page          *Page
+	pages         map[place]*Page
+}
+
+// place is where a page begins and how long it may be.
+type place struct {
+	after string
+	limit int
 }
 
 // Page is what stands behind a cursor. It is read once for all who stand
@@ -46,11 +55,10 @@ type Page struct {
 	Entries []Entry
 	Next    string // the cursor to go on from
 
-	after string
-	limit int
-	done  chan struct{} // closed when the page is read
-	err   error
-
+	place   place
+	below   uint64        // as far as everybody was told when it was asked for
+	done    chan struct{} // closed when the page is read
+	err     error
 	writing sync.Once
 	text    []byte
 }
@@ -73,7 +81,7 @@ func (s *Stream) Subscribe(filter Filter) *Subscription {
 	}
 	waiting := s.topics[filter]
 	if waiting == nil {
-		waiting = &topic{subscriptions: map[*Subscription]struct{}{}}
+		waiting = &topic{subscriptions: map[*Subscription]struct{}{}, pages: map[place]*Page{}}
 		s.topics[filter] = waiting
 	}
 	waiting.subscriptions[sub] = struct{}{}
@@ -99,16 +107,18 @@ func (u *Subscription) Close() {
 	}
 }
 
-// After gives what [Stream.After] gives for the subscription's filter. Who
-// stands at the same cursor shares one page; few pages are read at once, the
-// others wait for their turn. The error may also be [ErrStopped].
+// After gives what [Stream.After] gives for the subscription's filter, as far
+// as everybody has been told of it: so those who wait for the same come to
+// stand at the same cursor, and who stands there shares one page. Few pages are
+// read at once, the others wait for their turn. The error may also be
+// [ErrStopped].
 func (u *Subscription) After(ctx context.Context, after string, limit int) (*Page, error) {
 	if u.stream.ended() {
 		return nil, ErrStopped
 	}
-	page, mine := u.page(after, limit)
+	page, mine := u.page(place{after, limit})
 	if mine {
-		page.Entries, page.Next, page.err = u.stream.inTurn(context.WithoutCancel(ctx), u.filter, after, limit)
+		page.Entries, page.Next, page.err = u.stream.inTurn(context.WithoutCancel(ctx), u.filter, page)
 		if page.err != nil {
 			u.stream.forget(u.filter, page)
 		}
@@ -116,27 +126,30 @@ func (u *Subscription) After(ctx context.Context, after string, limit int) (*Pag
 	}
 	select {
 	case <-page.done:
-		if page.err != nil {
-			return nil, page.err
-		}
-		return page, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if page.err != nil {
+		return nil, page.err
+	}
+	return page, nil
 }
 
 // page gives the page to read, and whether it is the caller who must read it.
-func (u *Subscription) page(after string, limit int) (page *Page, mine bool) {
+func (u *Subscription) page(at place) (page *Page, mine bool) {
 	s := u.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := s.topics[u.filter]
-	if waiting != nil && waiting.page != nil && waiting.page.after == after && waiting.page.limit == limit {
-		return waiting.page, false
+	if waiting != nil && waiting.pages[at] != nil {
+		return waiting.pages[at], false
 	}
-	page = &Page{after: after, limit: limit, done: make(chan struct{})}
-	if waiting != nil {
-		waiting.page = page
+	page = &Page{place: at, below: s.told, done: make(chan struct{})}
+	if waiting != nil && len(waiting.subscriptions) > 1 {
+		if len(waiting.pages) >= mostPages {
+			clear(waiting.pages)
+		}
+		waiting.pages[at] = page
 	}
 	return page, true
 }
@@ -145,12 +158,12 @@ func (u *Subscription) page(after string, limit int) (page *Page, mine bool) {
 func (s *Stream) forget(filter Filter, page *Page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if waiting := s.topics[filter]; waiting != nil && waiting.page == page {
-		waiting.page = nil
+	if waiting := s.topics[filter]; waiting != nil && waiting.pages[page.place] == page {
+		delete(waiting.pages, page.place)
 	}
 }
 
-func (s *Stream) inTurn(ctx context.Context, filter Filter, after string, limit int) ([]Entry, string, error) {
+func (s *Stream) inTurn(ctx context.Context, filter Filter, page *Page) ([]Entry, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	select {
@@ -161,7 +174,21 @@ func (s *Stream) inTurn(ctx context.Context, filter Filter, after string, limit 
 		return nil, "", declare.ErrUnavailable
 	}
 	defer func() { <-s.reading }()
-	return s.After(ctx, filter, after, limit)
+	if page.below == 0 {
+		return s.After(ctx, filter, page.place.after, page.place.limit)
+	}
+	return s.between(ctx, filter, page.place.after, page.below, page.place.limit)
+}
+
+// stale tells whether there may be more on a page than when it was read: a
+// full one stays as it is.
+func (p *Page) stale() bool {
+	select {
+	case <-p.done:
+		return len(p.Entries) < p.place.limit
+	default:
+		return true
+	}
 }
 
 // Run wakes subscribers until ctx ends, then ends every subscription.
@@ -209,11 +236,11 @@ func (s *Stream) look(ctx context.Context, seen uint64) (upTo uint64, err error)
 	if err != nil {
 		return seen, err
 	}
+	concerned := concerns(found)
 	if seen == 0 || len(found) == mostNews {
-		s.wake(func(Filter) bool { return true })
-	} else if len(found) > 0 {
-		s.wake(concerns(found))
+		concerned = func(Filter) bool { return true }
 	}
+	s.wake(upTo, concerned)
 	return upTo, nil
 }
 
@@ -226,17 +253,21 @@ func concerns(found []news) func(Filter) bool {
 	for _, one := range found {
 		known[one], known[news{Tenant: one.Tenant}] = true, true
 	}
-	return func(filter Filter) bool { return filter.Tenant == "" || known[news{filter.Tenant, filter.Declaration}] }
+	return func(filter Filter) bool {
+		return len(found) > 0 && (filter.Tenant == "" || known[news{filter.Tenant, filter.Declaration}])
+	}
 }
 
-func (s *Stream) wake(concerned func(Filter) bool) {
+// wake tells those who are concerned of what stands below upTo.
+func (s *Stream) wake(upTo uint64, concerned func(Filter) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.told = upTo
 	for filter, waiting := range s.topics {
 		if !concerned(filter) {
 			continue
 		}
-		waiting.page = nil
+		maps.DeleteFunc(waiting.pages, func(_ place, page *Page) bool { return page.stale() })
 		for sub := range waiting.subscriptions {
 			select {
 			case sub.news <- struct{}{}:
