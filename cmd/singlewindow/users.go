@@ -143,6 +143,7 @@ func askPassword(terminal *os.File, out io.Writer) (password string, err error) 
 		io.Writer
 	}{terminal, out}, "")
 	if password, err = screen.ReadPassword("Password: "); err != nil {
+		fmt.Fprint(out, "\r\n")
 		return "", errors.New("no password was given")
 	}
 	again, err := screen.ReadPassword("The same again: ")
