@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
-const { address, name, password, key, declaration, reference, later } = JSON.parse(readFileSync(0, "utf8"));
+const { address, name, password, key, declaration, reference, later, everything } = JSON.parse(readFileSync(0, "utf8"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const found = { pages: 0, violations: [], faults: [], foreign: [], sideways: [], live: 0, kept: [] };
 
@@ -100,7 +100,9 @@ async function live(page) {
 }
 
 try {
-  for (const [width, language, scripts] of [[1280, "en", true], [360, "zh", true], [360, "en", true], [1280, "zh", true], [1280, "en", false]]) {
+  const visits = [[1280, "en", true], [360, "zh", true], [1280, "en", false]];
+  if (everything) visits.push([360, "en", true], [1280, "zh", true], [360, "zh", false]);
+  for (const [width, language, scripts] of visits) {
     const page = await visit(width, language, scripts);
     await round(page, scripts);
     if (width === 1280 && language === "en" && scripts) await live(page);
