@@ -426,7 +426,7 @@ func TestClearancePageOfManyDeclarations(t *testing.T) {
 	_, err = conn.Exec(t.Context(), string(filling))
 	must(t, err)
 	must(t, conn.Close(t.Context()))
-	window := httptest.NewServer(board.New(board.Options{Accounts: accounts, Clearance: c, IDs: newIDs(), Log: quiet(t), Zone: time.UTC}))
+	window := httptest.NewServer(board.New(board.Options{Accounts: accounts, Clearance: c, IDs: newIDs(), Now: time.Now, Log: quiet(t), Zone: time.UTC}))
 	t.Cleanup(window.Close)
 	operator := signedIn(t, window.URL, "operator")
 	for _, query := range []string{"", "agency=one", "port=P7", "chapter=09", "by=chapter", "every=week"} {
