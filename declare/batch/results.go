@@ -169,6 +169,10 @@ type Marked struct {
 // pageOfMarks is how many results are looked at together.
 const pageOfMarks = 200
 
+// mostMarking files are marked up at once: each may hold a workbook's texts, and
+// every fault of a batch, in memory. Who comes next waits.
+const mostMarking = 2
+
 // MarkedUp gives the file back as it came, the wrong cells marked and, in a
 // last column, why, in language "en" or "zh". It is [ErrNoTable] for a file
 // that was refused or is not a table.
@@ -179,6 +183,12 @@ func (b *Batches) MarkedUp(ctx context.Context, tenant, id, language string) (*M
 	}
 	if s.state == Refused || s.Format == "" || s.Format == "xml" {
 		return nil, ErrNoTable
+	}
+	select {
+	case b.marking <- struct{}{}:
+		defer func() { <-b.marking }()
+	case <-ctx.Done():
+		return nil, declare.ErrUnavailable
 	}
 	marks, err := b.marks(ctx, tenant, id, s, language)
 	if err != nil {
@@ -212,7 +222,7 @@ func (b *Batches) mark(file *os.File, s *source, marks map[int][]sheet.Mark) (*M
 
 // marks are all of a batch's errors by the row they are at.
 func (b *Batches) marks(ctx context.Context, tenant, id string, s *source, language string) (map[int][]sheet.Mark, error) {
-	marks := map[int][]sheet.Mark{}
+	marks, once := map[int][]sheet.Mark{}, texts{}
 	for after := 0; ; {
 		page, err := b.results(ctx, tenant, id, s, "", after, pageOfMarks)
 		if err != nil {
@@ -223,11 +233,23 @@ func (b *Batches) marks(ctx context.Context, tenant, id string, s *source, langu
 		}
 		for _, result := range page {
 			for _, e := range result.Errors {
-				marks[e.Row] = append(marks[e.Row], sheet.Mark{Cell: e.Cell, Text: said(e, language)})
+				cell := sheet.Cell{Sheet: once.of(e.Sheet), Row: e.Row, Column: once.of(e.Column), Heading: once.of(e.Heading)}
+				marks[e.Row] = append(marks[e.Row], sheet.Mark{Cell: cell, Text: once.of(said(e, language))})
 			}
 		}
 		after = page[len(page)-1].Number
 	}
+}
+
+// texts keep each text once: a batch has few, said of many cells.
+type texts map[string]string
+
+func (t texts) of(text string) string {
+	if known, seen := t[text]; seen {
+		return known
+	}
+	t[text] = text
+	return text
 }
 
 func said(e Fault, language string) string {
