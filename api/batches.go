@@ -378,13 +378,15 @@ func (a *api) listBatchRows(ctx context.Context, in *batchRowsInput) (*batchRows
 	}
 	out := &batchRowsOutput{}
 	out.Body.Rows = make([]RowView, len(results))
+	faults := 0
 	for i, r := range results {
+		faults += len(r.Errors)
 		out.Body.Rows[i] = RowView{
 			Sheet: r.Sheet, Row: r.Lines[0], Rows: r.Lines, Reference: r.Reference, Verdict: string(r.Verdict), DeclarationID: r.DeclarationID,
 			Status: string(r.Status), Errors: a.cellComplaints(in.request.asker, r.Errors),
 		}
 	}
-	if len(results) == in.Limit {
+	if len(results) == in.Limit || faults > batch.FaultsTogether {
 		out.Body.Next = results[len(results)-1].Number
 	}
 	return out, nil

@@ -425,6 +425,18 @@ func TestAttemptsFromOneAddress(t *testing.T) {
 	}
 }
 
+// What can be nobody's name is refused like any other.
+func TestNamesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	accounts, _, _, _ := newAccounts(t)
+	w := openWindow(t, accounts)
+	for _, name := range []string{"a\x00b", "a\xffb", "王丽", strings.Repeat("a", 2000)} {
+		if page := w.signIn(t, newBrowser(t), name, goodPassword); page.status != http.StatusUnauthorized {
+			t.Errorf("%.10q: %d", name, page.status)
+		}
+	}
+}
+
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	accounts, ledger, _, address := newAccounts(t)

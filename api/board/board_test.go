@@ -184,11 +184,12 @@ func TestAddresses(t *testing.T) {
 		{"192.0.2.1:5", "", "192.0.2.1"}, {"192.0.2.1:5", "10.0.0.1", "192.0.2.1"}, {"127.0.0.1:5", "", "127.0.0.1"},
 		{"127.0.0.1:5", "6.6.6.6, 192.0.2.7", "192.0.2.7"}, {"[::1]:5", "192.0.2.8", "192.0.2.8"},
 		{"[2001:db8::1:2]:5", "", "2001:db8::"}, {"127.0.0.1:5", "nonsense", "nonsense"},
+		{"127.0.0.1:5", "6.6.6.6\n192.0.2.9", "192.0.2.9"}, // the visitor's own header, and the one added behind it
 	} {
 		request := httptest.NewRequest(http.MethodPost, "/board/sign-in", nil)
 		request.RemoteAddr = c.remote
 		if c.forwarded != "" {
-			request.Header.Set("X-Forwarded-For", c.forwarded)
+			request.Header["X-Forwarded-For"] = strings.Split(c.forwarded, "\n")
 		}
 		if got, err := addressOf(request); err != nil || got != c.want {
 			t.Errorf("%+v: %q, %v", c, got, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 	"singlewindow/declare/event"
 )
 
@@ -153,13 +154,19 @@ func (t *teller) wait(ctx context.Context, heartbeat *time.Ticker, again <-chan 
 	}
 }
 
-// welcome tells whether the visitor is still one, and may see the same.
+// welcome tells whether the session still lasts, and its visitor may see the
+// same.
 func (t *teller) welcome(ctx context.Context) bool {
-	user, err := t.board.accounts.User(ctx, t.visitor.ID)
+	token := t.board.sessions.of(t.request).Token(t.request.Context())
+	_, lasts, err := t.board.accounts.Sessions().FindCtx(ctx, token)
+	var user account.User
+	if err == nil && lasts {
+		user, err = t.board.accounts.User(ctx, t.visitor.ID)
+	}
 	if errors.Is(err, declare.ErrUnavailable) {
 		return true // nothing can be read now either
 	}
-	return err == nil && !user.Disabled && user.Epoch == t.visitor.Epoch && user.Scope() == t.visitor.Scope()
+	return err == nil && lasts && !user.Disabled && user.Epoch == t.visitor.Epoch && user.Scope() == t.visitor.Scope()
 }
 
 // liveLine names a declaration that changed, as the script reads it.

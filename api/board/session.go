@@ -72,7 +72,8 @@ func addressOf(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	forwarded := r.Header.Get("X-Forwarded-For")
+	// Some add what they say to the visitor's own header, some write another one.
+	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	if near := net.ParseIP(host); near != nil && near.IsLoopback() && forwarded != "" {
 		host = strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
 	}

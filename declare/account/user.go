@@ -169,6 +169,9 @@ func (a *Accounts) User(ctx context.Context, id string) (user User, err error) {
 }
 
 func (a *Accounts) userNamed(ctx context.Context, name string) (user User, hash string, err error) {
+	if !userName.MatchString(name) { // the database would refuse some, such as NUL
+		return User{}, "", ErrUnknown
+	}
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
 		return user.read(tx.QueryRow(ctx, statement("user_of_name"), name), &hash)
 	})

@@ -136,6 +136,7 @@ type Batches struct {
 	folder  string
 	log     *slog.Logger
 	jobs    *river.Client[pgx.Tx] // writes jobs, works none
+	marking chan struct{}         // holds a token for each file that is being marked up
 }
 
 // Open brings the package's tables, and River's, up to date.
@@ -150,6 +151,7 @@ func Open(ctx context.Context, options Options) (*Batches, error) {
 	b := &Batches{
 		ledger: options.Ledger, patient: options.Ledger.Unhurried(), gateway: options.Gateway, forms: options.Forms, readXML: options.ReadXML, ids: options.IDs,
 		now: options.Now, timing: options.Timing, folder: options.Folder, log: options.Log,
+		marking: make(chan struct{}, mostMarking),
 	}
 	if err := b.migrateJobs(ctx); err != nil {
 		return nil, err

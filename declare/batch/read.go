@@ -70,6 +70,16 @@ type readRow struct {
 	bytes        int64
 }
 
+// size is what an item has come to: its texts, which become a declaration, and
+// what it takes in memory. Once it is beyond, it grows no more.
+type size struct {
+	text, bytes int64
+	beyond      bool
+}
+
+// mostItemBytes is what an item may take in memory: its rows are judged together.
+const mostItemBytes = 32 << 20
+
 // reading is one pass through a file. What earlier slices wrote down is read
 // again, because items are counted from the first row.
 type reading struct {
@@ -77,7 +87,7 @@ type reading struct {
 	form  *sheet.Form
 	table table
 	items map[string]int // by reference
-	sizes map[int]int64
+	sizes map[int]size
 	count int // of items
 	rows  int
 }
@@ -94,7 +104,7 @@ func (b *Batches) read(ctx context.Context, t *turn) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	table, err := t.open(file)
 	if err == nil {
-		r := &reading{turn: t, form: b.forms[t.kind], table: table, items: map[string]int{}, sizes: map[int]int64{}}
+		r := &reading{turn: t, form: b.forms[t.kind], table: table, items: map[string]int{}, sizes: map[int]size{}}
 		if err = r.judgeHeading(); err == nil {
 			err = b.readOn(ctx, r, begun)
 		}
@@ -191,16 +201,30 @@ func (r *reading) place(row sheet.Row) readRow {
 			r.items[placed.reference] = placed.item
 		}
 	}
-	placed.bytes = int64(len(row.Document))
-	for _, cell := range row.Cells {
-		placed.bytes += int64(len(cell))
-	}
-	if r.sizes[placed.item]+placed.bytes > declare.MostBytes {
-		placed.Cells, placed.Document, placed.bytes = nil, nil, 0
-		placed.Faults = []declare.Fault{{Code: "batch.itemTooLarge", Text: textItemTooLarge}}
-	}
-	r.sizes[placed.item] += placed.bytes
+	r.measure(&placed)
 	return placed
+}
+
+// measure adds a row to its item's size. Of one that is beyond, the first row
+// says so and the others are only counted.
+func (r *reading) measure(placed *readRow) {
+	whole := r.sizes[placed.item]
+	placed.bytes = placed.Bytes()
+	text := int64(len(placed.Document))
+	for _, cell := range placed.Cells {
+		text += int64(len(cell))
+	}
+	if whole.beyond || whole.text+text > declare.MostBytes || whole.bytes+placed.bytes > mostItemBytes {
+		bare := sheet.Row{Sheet: placed.Sheet, Number: placed.Number}
+		if !whole.beyond {
+			bare.Faults = []declare.Fault{{Code: "batch.itemTooLarge", Text: textItemTooLarge}}
+		}
+		whole.beyond, text = true, 0
+		placed.Row, placed.bytes = bare, bare.Bytes()
+	}
+	whole.text += text
+	whole.bytes += placed.bytes
+	r.sizes[placed.item] = whole
 }
 
 // haveRead writes rows and progress down, and the job of the next slice when

@@ -26,8 +26,12 @@ type Result struct {
 	Errors        []Fault
 }
 
+// FaultsTogether is how many faults results have together before a page ends.
+const FaultsTogether = 20_000
+
 // Rows gives a batch's results, by the items' first rows: those with a verdict,
-// or all for "", after item number after, at most limit. What agencies have
+// or all for "", after item number after, at most limit, and no more of them
+// once they have more than [FaultsTogether]. What agencies have
 // against a declaration by now is among its errors. The error is
 // [declare.ErrMissing] when the tenant has no such batch.
 func (b *Batches) Rows(ctx context.Context, tenant, id string, verdict Verdict, after, limit int) ([]Result, error) {
@@ -55,7 +59,7 @@ func (b *Batches) source(ctx context.Context, tenant, id string) (*source, error
 
 func (b *Batches) results(ctx context.Context, tenant, id string, s *source, verdict Verdict, after, limit int) (found []Result, err error) {
 	err = b.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("items"), tenant, id, verdict, after, limit)
+		rows, err := tx.Query(ctx, statement("items"), tenant, id, verdict, after, limit, FaultsTogether)
 		if err != nil {
 			return err
 		}
@@ -169,6 +173,10 @@ type Marked struct {
 // pageOfMarks is how many results are looked at together.
 const pageOfMarks = 200
 
+// mostMarking files are marked up at once: each may hold a workbook's texts, and
+// every fault of a batch, in memory. Who comes next waits.
+const mostMarking = 2
+
 // MarkedUp gives the file back as it came, the wrong cells marked and, in a
 // last column, why, in language "en" or "zh". It is [ErrNoTable] for a file
 // that was refused or is not a table.
@@ -179,6 +187,12 @@ func (b *Batches) MarkedUp(ctx context.Context, tenant, id, language string) (*M
 	}
 	if s.state == Refused || s.Format == "" || s.Format == "xml" {
 		return nil, ErrNoTable
+	}
+	select {
+	case b.marking <- struct{}{}:
+		defer func() { <-b.marking }()
+	case <-ctx.Done():
+		return nil, declare.ErrUnavailable
 	}
 	marks, err := b.marks(ctx, tenant, id, s, language)
 	if err != nil {
@@ -210,9 +224,13 @@ func (b *Batches) mark(file *os.File, s *source, marks map[int][]sheet.Mark) (*M
 	return marked, nil
 }
 
-// marks are all of a batch's errors by the row they are at.
+// mostMarks is where a marked-up file stops telling all that is wrong: from
+// there on it tells one thing of a row.
+const mostMarks = 500_000
+
+// marks are a batch's errors by the row they are at.
 func (b *Batches) marks(ctx context.Context, tenant, id string, s *source, language string) (map[int][]sheet.Mark, error) {
-	marks := map[int][]sheet.Mark{}
+	marks, once, count := map[int][]sheet.Mark{}, texts{}, 0
 	for after := 0; ; {
 		page, err := b.results(ctx, tenant, id, s, "", after, pageOfMarks)
 		if err != nil {
@@ -223,11 +241,26 @@ func (b *Batches) marks(ctx context.Context, tenant, id string, s *source, langu
 		}
 		for _, result := range page {
 			for _, e := range result.Errors {
-				marks[e.Row] = append(marks[e.Row], sheet.Mark{Cell: e.Cell, Text: said(e, language)})
+				if count++; count > mostMarks && len(marks[e.Row]) > 0 {
+					continue
+				}
+				cell := sheet.Cell{Sheet: once.of(e.Sheet), Row: e.Row, Column: once.of(e.Column), Heading: once.of(e.Heading)}
+				marks[e.Row] = append(marks[e.Row], sheet.Mark{Cell: cell, Text: once.of(said(e, language))})
 			}
 		}
 		after = page[len(page)-1].Number
 	}
+}
+
+// texts keep each text once: a batch has few, said of many cells.
+type texts map[string]string
+
+func (t texts) of(text string) string {
+	if known, seen := t[text]; seen {
+		return known
+	}
+	t[text] = text
+	return text
 }
 
 func said(e Fault, language string) string {

@@ -53,7 +53,7 @@ func (f *Form) Build(heading []string, rows []Row) ([]byte, *Places, []declare.F
 		return rows[0].Document, newPlaces(f, nil, nil, rows), nil
 	}
 	columns := f.bind(heading)
-	b := builder{tree: &node{}, places: newPlaces(f, heading, columns, rows)}
+	b := builder{tree: &node{}, told: map[*Column]bool{}, places: newPlaces(f, heading, columns, rows)}
 	for r, row := range rows {
 		for i, column := range columns {
 			if column != nil && i < len(row.Cells) {
@@ -86,6 +86,7 @@ type builder struct {
 	tree    *node
 	places  *Places
 	pending []pending
+	told    map[*Column]bool // has something pending
 	faults  []declare.Fault
 }
 
@@ -99,7 +100,9 @@ type pending struct {
 
 func (b *builder) cell(column *Column, r, i int) {
 	row := b.places.rows[r]
-	wrong := func(fault declare.Fault) { b.pending = append(b.pending, pending{column, r, i, fault}) }
+	wrong := func(fault declare.Fault) {
+		b.pending, b.told[column] = append(b.pending, pending{column, r, i, fault}), true
+	}
 	if found, isWrong := row.wrong[i]; isWrong {
 		b.tree.at(column.steps, r).value = row.Cells[i] // so that it has a place
 		wrong(found)
@@ -114,7 +117,7 @@ func (b *builder) cell(column *Column, r, i int) {
 	switch {
 	case problem != nil:
 		wrong(*problem)
-	case place.value != nil && place.value != value && !b.isPending(column):
+	case place.value != nil && place.value != value && !b.told[column]: // one fault for a column of the declaration is enough
 		wrong(fault("batch.cell.differs",
 			"This row says something else than the first row of the declaration; leave the cell empty or make it equal.",
 			"该行与该票申报的第一行不一致，请留空或改为一致。"))
@@ -122,11 +125,6 @@ func (b *builder) cell(column *Column, r, i int) {
 	if place.value == nil {
 		place.value = value
 	}
-}
-
-// isPending: one fault for a column of the declaration is enough.
-func (b *builder) isPending(column *Column) bool {
-	return slices.ContainsFunc(b.pending, func(p pending) bool { return p.column == column })
 }
 
 // value reads the text of a cell as the schema wants it.

@@ -49,6 +49,22 @@ type Row struct {
 	wrong  map[int]declare.Fault
 }
 
+// What a cell and a fault take in memory, about, beside a cell's text.
+const (
+	cellBytes  = 16
+	faultBytes = 512
+)
+
+// Bytes is about what a row takes in memory: a row of many empty cells, or in
+// which much is wrong, takes far more than its texts.
+func (r Row) Bytes() int64 {
+	bytes := len(r.Document) + cellBytes*len(r.Cells) + faultBytes*(len(r.Faults)+len(r.wrong))
+	for _, cell := range r.Cells {
+		bytes += len(cell)
+	}
+	return int64(bytes)
+}
+
 // table gives the lines of one format. An error is io.EOF, a
 // [*declare.Refusal] of the whole table, or one of reading the file.
 type table interface{ next() (line, error) }

@@ -25,6 +25,9 @@ const (
 	maxTexts     = 64 << 20 // bytes of shared texts
 	maxTextCount = 2 << 20
 	maxMerges    = 100_000
+
+	maxNames      = 20 // sheets that are told of
+	maxNameLength = 31 // characters, as spreadsheet programs have it
 )
 
 // workbook is an opened XLSX file: a zip archive of XML parts (ECMA-376).
@@ -156,8 +159,8 @@ func (p *bookPart) choose(wanted string, targets map[string]string) (name, targe
 	var names []string
 	for _, sheet := range p.Sheets {
 		visible := sheet.State == "" || sheet.State == "visible"
-		if visible {
-			names = append(names, sheet.Name)
+		if visible && len(names) < maxNames {
+			names = append(names, firstOf(sheet.Name, maxNameLength))
 		}
 		if wanted == "" && visible || wanted != "" && strings.EqualFold(clean(wanted), clean(sheet.Name)) {
 			return sheet.Name, targets[sheet.ID], nil
@@ -166,6 +169,16 @@ func (p *bookPart) choose(wanted string, targets map[string]string) (name, targe
 	return "", "", refuse("batch.sheet",
 		fmt.Sprintf("The workbook has no such sheet; it has: %s.", strings.Join(names, ", ")),
 		fmt.Sprintf("工作簿中没有该工作表；现有：%s。", strings.Join(names, "、")))
+}
+
+// firstOf gives the first characters of a text.
+func firstOf(text string, most int) string {
+	for i := range text {
+		if most--; most < 0 {
+			return text[:i]
+		}
+	}
+	return text
 }
 
 // part opens a part for reading.

@@ -206,6 +206,16 @@ func TestSheetNamesAreTold(t *testing.T) {
 	}
 }
 
+// TestManySheets: a list of sheets without end is not told whole.
+func TestManySheets(t *testing.T) {
+	sheets := strings.Repeat(`<sheet name="`+strings.Repeat("名", 200)+`"/>`, 5000)
+	_, err := sheet.Open(stored(t, book(t, map[string]string{"xl/workbook.xml": `<workbook><sheets>` + sheets + `</sheets></workbook>`})), sheet.Source{Sheet: "Orders"})
+	var refused *declare.Refusal
+	if !errors.As(err, &refused) || refused.Faults[0].Code != "batch.sheet" || len(refused.Faults[0].Text.English) > 4096 {
+		t.Errorf("%.200v", err)
+	}
+}
+
 // TestCutOff: a workbook cut anywhere is refused, or was whole up to there.
 func TestCutOff(t *testing.T) {
 	whole := xlsxOf(t, []string{"reference"}, [][]string{{"A-1"}, {"A-2"}})
@@ -262,6 +272,13 @@ func TestBombs(t *testing.T) {
 		}
 		must(t, archive.Close())
 		if got := outcome(t, stored(t, out.Bytes()), ""); got != "batch.bomb" {
+			t.Error(got)
+		}
+	})
+	t.Run("value in pieces", func(t *testing.T) {
+		piece := "<![CDATA[" + strings.Repeat("1", 700_000) + "]]>"
+		file := stored(t, book(t, sheetData(`<row r="1"><c t="b"><v>`+strings.Repeat(piece, 4)+`</v></c></row>`)))
+		if got := outcome(t, file, ""); got != "batch.line" {
 			t.Error(got)
 		}
 	})

@@ -259,6 +259,9 @@ func (w *worksheet) readCell(start xml.StartElement, next int) (cell, error) {
 			if inValue {
 				value += string(token)
 			}
+			if len(value) > maxLine { // in pieces: each of them was short enough
+				return cell{}, tooLong(maxLine)
+			}
 		case xml.EndElement:
 			inValue = false
 			if token.Name.Local != "c" {
