@@ -1,5 +1,6 @@
 // Keeps the lines of the list as they are: each change is told by the server,
-// and the line of a declaration that is shown is fetched anew.
+// and the line of a declaration that is shown is fetched anew. The page of one
+// declaration only says that something happened to it.
 (() => {
   "use strict";
   const list = document.querySelector("[data-live]");
@@ -41,7 +42,8 @@
   const source = new EventSource(list.dataset.live);
   source.addEventListener("declarations", (event) => {
     for (const change of JSON.parse(event.data)) {
-      if (document.getElementById("row-" + change.id)) changed(change);
+      if (list.dataset.one) newer.hidden = newer.hidden && change.id !== list.dataset.one;
+      else if (document.getElementById("row-" + change.id)) changed(change);
       else if (change.new) newer.hidden = false;
     }
   });
