@@ -32,7 +32,7 @@ func createUserCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "create NAME --role ROLE", Short: "Make a user; the password is asked for, or read as the first line of standard input", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			user.Name, user.Role = arguments[0], account.Role(role)
+			user.Name, user.Role, user.Port = arguments[0], account.Role(role), strings.ToUpper(user.Port)
 			if err := user.Check(); err != nil {
 				return usageError{err}
 			}

@@ -26,7 +26,7 @@ const (
 // What may keep a user from being made or signed in.
 var (
 	ErrUserExists = errors.New("account: the user exists")
-	ErrBadUser    = errors.New("account: not a user: a name is 2 to 64 of a-z, 0-9, dot, hyphen, underscore and @; an official has one agency or one port, the others neither")
+	ErrBadUser    = errors.New("account: not a user: a name is 2 to 64 of a-z, 0-9, dot, hyphen, underscore and @; an official has one agency or one port, of 2 to 17 of A-Z and 0-9; the others have neither")
 	ErrLocked     = errors.New("account: too many attempts under this name")
 )
 

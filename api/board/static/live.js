@@ -42,7 +42,7 @@
   const source = new EventSource(list.dataset.live);
   source.addEventListener("declarations", (event) => {
     for (const change of JSON.parse(event.data)) {
-      if (list.dataset.one) newer.hidden = newer.hidden && change.id !== list.dataset.one;
+      if (list.dataset.declaration) newer.hidden = newer.hidden && change.id !== list.dataset.declaration;
       else if (document.getElementById("row-" + change.id)) changed(change);
       else if (change.new) newer.hidden = false;
     }
