@@ -195,7 +195,7 @@ func (l *line) enroll(t *testing.T) {
 		at = own.URL()
 	} else {
 		if at = l.at; at == "" {
-			at = newDatabase(t)
+			at = migratedDatabase(t)
 		}
 		l.database = at
 	}
