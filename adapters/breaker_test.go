@@ -18,7 +18,7 @@ func TestHangingAgencyOpensTheBreaker(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(declare.Profile{Name: "harbour", Deadline: deadline, InFlight: 2}, entry, false)
 			hang := func() exchange {
-				time.Sleep(deadline) // the bubble's clock, not the machine's
+				<-time.After(deadline) // by the bubble's clock
 				return exchange{outcome: declare.Outcome{Verdict: declare.VerdictUnsure, Reason: declare.ReasonTimeout}, took: deadline}
 			}
 			for range 2 { // two places on the wire

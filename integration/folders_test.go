@@ -39,9 +39,9 @@ func TestManyFolders(t *testing.T) {
 	for _, name := range added {
 		fmt.Fprintf(&configuration, "  %s: {url: \"http://127.0.0.1:9\"}\n", name)
 	}
-	rounds, submissions := 3, 200
-	if testing.Short() {
-		rounds, submissions = 2, 60
+	rounds, submissions := 2, 60
+	if chaos() {
+		rounds, submissions = 3, 200
 	}
 	var startFew, startMany, alone, among []time.Duration
 	for round := range rounds {
