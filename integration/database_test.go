@@ -190,7 +190,7 @@ func (l *line) badAnswer(t *testing.T, q question, readable, settled bool) strin
 		return err.Error()
 	case given.status == http.StatusServiceUnavailable && (!readable || !settled):
 		return badRefusal(given, took)
-	case !readable || given.status >= http.StatusInternalServerError || took > answeredWithin:
+	case !readable || given.status >= http.StatusInternalServerError || took > answeredWithin():
 		return fmt.Sprintf("%d after %v: %s", given.status, took, given.body)
 	}
 	return ""

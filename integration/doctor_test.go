@@ -222,7 +222,7 @@ func TestDoctorSeesWholeTransactions(t *testing.T) {
 func TestFindingsAreToldOnce(t *testing.T) {
 	t.Parallel()
 	timing := quick()
-	timing.Examine = 60 * time.Millisecond
+	timing.Examine = 300 * time.Millisecond
 	odd := newOdd("odd")
 	odd.send = func(string, declare.Dispatch) declare.Outcome { return declare.Outcome{Reason: declare.ReasonPoisoned} }
 	b := newBench(t, timing, odd)
