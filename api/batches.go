@@ -21,6 +21,7 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/batch"
+	"singlewindow/declare/sheet"
 )
 
 // The media types of files, and the format of each.
@@ -118,7 +119,7 @@ func (a *api) registerTemplates() {
 		handle(a, a.operation(route{
 			id: "get-kind-template-" + format, method: http.MethodGet, path: "/v1/kinds/{kind}/template." + format, tag: "Kinds", media: media,
 			summary:     "An empty table of a kind, " + strings.ToUpper(format),
-			description: "Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.",
+			description: "Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.",
 			security:    tenantKey, problems: []problemCode{codeResourceMissing},
 		}), func(_ context.Context, in *kindInput) (*fileOutput, error) { return a.template(in, format, media) })
 	}
@@ -542,7 +543,11 @@ func (a *api) template(in *kindInput, format, media string) (*fileOutput, error)
 		return nil, declare.ErrMissing
 	}
 	var file bytes.Buffer
-	if err := form.Template(&file, format, in.request.language); err != nil {
+	language := in.request.language
+	if format == sheet.CSV && (in.Lang == "" || in.Lang == "all") {
+		language = "" // for programs
+	}
+	if err := form.Template(&file, format, language); err != nil {
 		return nil, err
 	}
 	return &fileOutput{media, attachment(in.Kind + "." + format), file.Bytes()}, nil

@@ -216,6 +216,16 @@ func (g *Gateway) Events(ctx context.Context, tenant, id string) (events []Event
 	return events, err
 }
 
+// AgencyTitle is what people call an agency; its name where nothing better is
+// known.
+func (g *Gateway) AgencyTitle(name string) Text {
+	title := Text{English: name, Chinese: name}
+	if courier := g.courier(name); courier != nil && courier.profile().Title != (Text{}) {
+		title = courier.profile().Title
+	}
+	return title
+}
+
 // Agencies tells who is connected and how each is doing.
 func (g *Gateway) Agencies(ctx context.Context) ([]AgencyHealth, error) {
 	r := g.roster.Load()

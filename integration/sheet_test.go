@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"singlewindow/adapters"
 	"singlewindow/declare"
 	"singlewindow/declare/sheet"
 )
@@ -30,7 +29,7 @@ func TestAgenciesTakeWhatATemplateHolds(t *testing.T) {
 	must(t, err)
 	lists, err := declare.CodeLists()
 	must(t, err)
-	agencies, err := adapters.LoadAll(adapters.Embedded(), adapters.Deployments{})
+	agencies, err := embedded()
 	if len(agencies) < 4 {
 		t.Fatal(err)
 	}

@@ -171,7 +171,7 @@ func (b *board) list(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	page.Live = live
-	if page.Agencies, err = b.agencies(r, v); err != nil {
+	if page.Agencies, err = b.agencies(r); err != nil {
 		b.fail(w, r, v, err)
 		return
 	}
@@ -226,15 +226,15 @@ func counted(a asked, page queries.Page) []countLink {
 
 // agencyRow is how an agency is doing.
 type agencyRow struct {
-	Name, Title string
-	State       string // connected, paused, denied, off
-	Since       time.Time
-	Reason      string
-	Queue       string
-	NextProbe   *time.Time
+	Name      string
+	State     string // connected, paused, denied, off
+	Since     time.Time
+	Reason    string
+	Queue     string
+	NextProbe *time.Time
 }
 
-func (b *board) agencies(r *http.Request, v visitor) ([]agencyRow, error) {
+func (b *board) agencies(r *http.Request) ([]agencyRow, error) {
 	known, err := b.gateway.Agencies(r.Context())
 	if err != nil {
 		return nil, err
@@ -245,7 +245,7 @@ func (b *board) agencies(r *http.Request, v visitor) ([]agencyRow, error) {
 		if health.Waiting >= mostQueued {
 			queue += "+"
 		}
-		rows = append(rows, agencyRow{health.Profile.Name, inLanguage(v.Lang, health.Profile.Title), health.State, health.Since, health.Reason, queue, health.NextProbe})
+		rows = append(rows, agencyRow{health.Profile.Name, health.State, health.Since, health.Reason, queue, health.NextProbe})
 	}
 	return rows, nil
 }

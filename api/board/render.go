@@ -78,6 +78,7 @@ func (b *board) loadPages() (pages, error) {
 func (b *board) functions(language string) template.FuncMap {
 	return template.FuncMap{
 		"t":        func(key string, values ...any) (string, error) { return b.texts.say(language, key, values...) },
+		"agency":   func(name string) string { return inLanguage(language, b.gateway.AgencyTitle(name)) },
 		"static":   b.static.address,
 		"time":     b.timeTag,
 		"duration": func(d time.Duration) (string, error) { return b.duration(language, d) },

@@ -31,7 +31,7 @@ type Form struct {
 type Column struct {
 	Path      string       // dotted; entries of arrays by number from 1, those of the rows without
 	Label     declare.Text // one column of a template has it, in its language
-	Meaning   string       // the schema's description, in English, mostly ""
+	Meaning   declare.Text // the schema's description, mostly none
 	Form      string       // text, integer, decimal, boolean, date or date-time
 	Codes     string       // the code list, "" if none
 	Values    []string     // the only ones possible, nil if there is no such list
@@ -179,7 +179,8 @@ func (c *Column) demand(node, then map[string]any, name string) {
 }
 
 func (c *Column) describe(node map[string]any) {
-	c.Meaning, c.Codes, c.Pattern = text(node, "description"), text(node, "x-codes"), text(node, "pattern")
+	c.Meaning = declare.Text{English: text(node, "description"), Chinese: text(node, "x-zh-description")}
+	c.Codes, c.Pattern = text(node, "x-codes"), text(node, "pattern")
 	c.MaxLength = whole(node, "maxLength", 0)
 	for _, value := range list(node, "enum") {
 		if value, isText := value.(string); isText {

@@ -45,20 +45,20 @@ var words = map[string]declare.Text{
 // codesSheet is the hidden sheet that the drop-downs take their codes from.
 const codesSheet = "codes"
 
-// Template writes an empty table of the form: "csv" with the paths as
-// headings, or "xlsx" with the labels in a language ("en" or "zh"), drop-downs
-// and a sheet of explanations.
+// Template writes an empty table of the form in a language, "en" or "zh": "csv"
+// is its headings, which without a language are paths, "xlsx" also has
+// drop-downs and a sheet of explanations.
 func (f *Form) Template(w io.Writer, format, language string) error {
 	switch format {
 	case CSV:
-		return f.templateCSV(w)
+		return f.templateCSV(w, language)
 	case XLSX:
 		return f.templateXLSX(w, language)
 	}
 	return fmt.Errorf("there are no templates in the format %q", format)
 }
 
-func (f *Form) templateCSV(w io.Writer) error {
+func (f *Form) templateCSV(w io.Writer, language string) error {
 	if _, err := w.Write(byteOrderMark); err != nil { // without it Excel takes the text for the machine's own encoding
 		return err
 	}
@@ -67,6 +67,9 @@ func (f *Form) templateCSV(w io.Writer) error {
 	heading := make([]string, len(f.columns))
 	for i, column := range f.columns {
 		heading[i] = column.Path
+		if language != "" {
+			heading[i] = escape(column.Label.In(language))
+		}
 	}
 	if err := out.Write(heading); err != nil {
 		return err
@@ -275,5 +278,5 @@ func (t *templateWriter) explain(column *Column) []string {
 		}
 		codes += value
 	}
-	return []string{column.Label.In(t.language), column.Path, scope, required, t.word(column.Form), length, column.Pattern, codes, column.Meaning}
+	return []string{column.Label.In(t.language), column.Path, scope, required, t.word(column.Form), length, column.Pattern, codes, column.Meaning.In(t.language)}
 }

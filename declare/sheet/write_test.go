@@ -27,7 +27,7 @@ func TestTemplates(t *testing.T) {
 	body, err := fs.ReadFile(kind.Samples, "import-minimal.json")
 	must(t, err)
 	paths, rows := flatten(t, body)
-	for _, c := range []struct{ format, language string }{{"csv", "en"}, {"xlsx", "en"}, {"xlsx", "zh"}} {
+	for _, c := range []struct{ format, language string }{{"csv", ""}, {"csv", "en"}, {"csv", "zh"}, {"xlsx", "en"}, {"xlsx", "zh"}} {
 		var empty bytes.Buffer
 		must(t, f.Template(&empty, c.format, c.language))
 		reader, err := sheet.Open(stored(t, empty.Bytes()), sheet.Source{})
@@ -110,6 +110,9 @@ func TestTemplateHelps(t *testing.T) {
 	for i, column := range f.Columns() {
 		if rows[i+1][0] != column.Label.Chinese || rows[i+1][1] != column.Path {
 			t.Fatal(rows[i+1])
+		}
+		if (column.Meaning.English == "") != (column.Meaning.Chinese == "") || column.Meaning.Chinese != "" && rows[i+1][8] != column.Meaning.Chinese {
+			t.Errorf("%s is not explained in both languages", column.Path)
 		}
 	}
 	if !slices.ContainsFunc(rows, func(row []string) bool { return slices.Equal(row, []string{"country", "CN", "中国"}) }) {
