@@ -393,6 +393,7 @@ func (l *line) others(t *testing.T) func() (p99 time.Duration, count int) {
 }
 
 func TestBatchStatementsPrepareUnderTheApplicationRole(t *testing.T) {
+	t.Parallel()
 	ledger, url := newLedger(t)
 	options := batch.Options{Ledger: ledger, Now: time.Now, IDs: newIDs(), Timing: batch.DefaultTiming(), Log: quiet(t)}
 	for range 2 { // the second finds everything there

@@ -140,6 +140,7 @@ func bodyOf(t *testing.T, response *http.Response) (int, string) {
 // Every statement of the board is known to PostgreSQL under the role that will
 // run it.
 func TestBoardStatementsPrepare(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	names, err := fs.Glob(board.Statements, "sql/*.sql")
 	must(t, err)
@@ -282,7 +283,7 @@ var glances = []glance{
 // beside other tests.
 func TestBoard(t *testing.T) {
 	t.Parallel()
-	seeded(t, 2000).lookAround(t, 2)
+	seeded(t, 2000).lookAround(t, 1)
 }
 
 // TestChaosBoard holds the list to its time with 200,000 declarations.

@@ -395,7 +395,7 @@ func TestEventsOverREST(t *testing.T) {
 // TestStreams follows many streams over kills and stops of the gateway.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	followStreams(t, 200, 24, 3)
+	followStreams(t, 100, 16, 2)
 }
 
 // TestChaosStreams is the long form, and measures what a stream costs.
@@ -717,6 +717,7 @@ func TestPlacesInTheFeed(t *testing.T) {
 // TestStreamsAreBounded: so many a tenant, a sign of life, and a client that
 // takes nothing is let go.
 func TestStreamsAreBounded(t *testing.T) {
+	t.Parallel()
 	ledger, url := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	at := w.another(t, api.Following{PerTenant: 1, Heartbeat: 100 * time.Millisecond, SlowClient: 500 * time.Millisecond})
@@ -756,6 +757,7 @@ func TestStreamsAreBounded(t *testing.T) {
 
 // Every statement is known to PostgreSQL under the role that will run it.
 func TestEventStatementsPrepare(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	names, err := fs.Glob(event.Statements, "sql/*.sql")
 	must(t, err)

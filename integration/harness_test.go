@@ -166,7 +166,7 @@ func eventually(t testing.TB, within time.Duration, what string, holds func() bo
 	deadline := time.After(within)
 	for !holds() {
 		select {
-		case <-time.After(min(max(time.Since(begun)/20, 20*time.Millisecond), 500*time.Millisecond)):
+		case <-time.After(min(max(time.Since(begun)/20, 20*time.Millisecond), 2*time.Second)):
 		case <-deadline:
 			t.Fatalf("not within %v: %s", within, what)
 		}

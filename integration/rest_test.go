@@ -282,6 +282,7 @@ func (w *restWindow) count(t *testing.T, table string) (rows int) {
 }
 
 func TestSubmitOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	body := sampleDeclaration(t, func(tree map[string]any) { tree["reference"] = "REST-1" })
@@ -313,6 +314,7 @@ func TestSubmitOverREST(t *testing.T) {
 }
 
 func TestFindOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	first, second := w.file(t, "FIND-1"), w.file(t, "FIND-2")
@@ -362,6 +364,7 @@ func sampleContainer(t *testing.T) string {
 // Each thing a client can get wrong has its code and pointer, and leaves
 // nothing behind.
 func TestBadDeclarationsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	change := func(change func(map[string]any)) []byte { return sampleDeclaration(t, change) }
@@ -413,6 +416,7 @@ func TestBadDeclarationsOverREST(t *testing.T) {
 }
 
 func TestLanguagesOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	body := []byte(`{"kind":"none"}`)
@@ -434,6 +438,7 @@ func TestLanguagesOverREST(t *testing.T) {
 // Another tenant's declaration, a missing one and an impossible id are told
 // apart by nothing but the request's own id.
 func TestForeignIsLikeMissingOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "FOREIGN-1")
@@ -456,6 +461,7 @@ func TestForeignIsLikeMissingOverREST(t *testing.T) {
 }
 
 func TestValidateOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	validate := func(body []byte) (answer, api.Examination) {
@@ -484,6 +490,7 @@ func TestValidateOverREST(t *testing.T) {
 }
 
 func TestMessagesAndEventsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "MESSAGE-1")
@@ -504,6 +511,7 @@ func TestMessagesAndEventsOverREST(t *testing.T) {
 }
 
 func TestAgenciesAndKindsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "AGENCY-1")
@@ -554,6 +562,7 @@ func sampleNotice(t *testing.T, agency string) []byte {
 }
 
 func TestNoticesOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	agency, another := w.agencies[0], w.agencies[1]
@@ -597,6 +606,7 @@ func TestNoticesOverREST(t *testing.T) {
 }
 
 func TestHealthOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	for _, at := range []string{"/livez", "/readyz", "/openapi.json", "/openapi.yaml", "/problems/json.invalid"} {
@@ -608,6 +618,7 @@ func TestHealthOverREST(t *testing.T) {
 
 // With the database gone, whoever asks is told to come back.
 func TestDatabaseGoneOverREST(t *testing.T) {
+	t.Parallel()
 	folder, err := os.MkdirTemp("", "sw")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(folder)) })
@@ -643,6 +654,7 @@ func TestDatabaseGoneOverREST(t *testing.T) {
 
 // Many clients under one key and many keys of one body: one declaration each.
 func TestSubmittingTogetherOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	type result struct {

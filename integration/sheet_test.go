@@ -25,6 +25,7 @@ import (
 // sound declaration, and every agency that takes it can draft its message.
 // Among them the samples concern every agency whose schemas are here.
 func TestAgenciesTakeWhatATemplateHolds(t *testing.T) {
+	t.Parallel()
 	all, err := kinds()
 	must(t, err)
 	lists, err := declare.CodeLists()

@@ -51,7 +51,7 @@ func Open(ctx context.Context, ledger *declare.Ledger, now func() time.Time, pau
 
 // restPerWork is how long Run rests between two slices, as a multiple of what
 // the last one took: declarations come first.
-const restPerWork = 3
+const restPerWork = 10
 
 // Run folds what happens to declarations into the table of spans until ctx ends.
 // Where several processes run, one of them does the work at any time.

@@ -46,10 +46,15 @@ async function look(page, what, scripts = true) {
 // round opens every page there is from the list.
 async function round(page, scripts) {
   await look(page, "list", scripts);
+  if (scripts) await page.evaluate(() => { window.filtering = true; });
   await page.focus("#number");
   await page.keyboard.type(reference);
   await page.keyboard.press("Enter");
   await page.waitForURL(/number=/);
+  if (scripts) {
+    await page.waitForFunction(() => document.querySelectorAll("[id^=row-]").length === 1);
+    if (!await page.evaluate(() => window.filtering)) found.faults.push("a filter loads the page anew");
+  }
   await look(page, "list filtered", scripts);
   await page.click(`a:text-is("${reference}")`);
   await page.waitForSelector("svg");

@@ -3,15 +3,11 @@
 // declaration only says that something happened to it.
 (() => {
   "use strict";
-  const list = document.querySelector("[data-live]");
-  if (!list || !window.EventSource) return;
-  const said = document.getElementById("live-said");
-  const newer = document.getElementById("live-newer");
+  if (!window.EventSource) return;
+  let source, list;
   const fetching = new Map();
 
   async function renew(change) {
-    const row = document.getElementById("row-" + change.id);
-    if (!row) return;
     const address = "/board/declarations/" + encodeURIComponent(change.tenant) + "/" + encodeURIComponent(change.id) + "/row";
     const answer = await fetch(address, {headers: {"HX-Request": "true"}});
     if (!answer.ok || answer.redirected) return;
@@ -24,7 +20,7 @@
     fresh.classList.add("fresh");
     now.replaceWith(fresh);
     if (focused) fresh.querySelector("a").focus();
-    said.textContent = fresh.dataset.said;
+    document.getElementById("live-said").textContent = fresh.dataset.said;
   }
 
   // One fetch of a line at a time: what comes meanwhile is fetched afterwards.
@@ -39,15 +35,29 @@
     });
   }
 
-  const source = new EventSource(list.dataset.live);
-  source.addEventListener("declarations", (event) => {
+  function told(event) {
+    const newer = document.getElementById("live-newer");
     for (const change of JSON.parse(event.data)) {
       if (list.dataset.declaration) newer.hidden = newer.hidden && change.id !== list.dataset.declaration;
       else if (document.getElementById("row-" + change.id)) changed(change);
       else if (change.new) newer.hidden = false;
     }
-  });
-  source.addEventListener("open", () => list.classList.add("live"));
-  source.addEventListener("error", () => list.classList.remove("live"));
-  window.addEventListener("pagehide", () => source.close());
+  }
+
+  // follow listens for what the list that is shown now must know.
+  function follow() {
+    const shown = document.querySelector("[data-live]");
+    if (shown === list) return;
+    if (source) source.close();
+    list = shown;
+    if (!list) return;
+    source = new EventSource(list.dataset.live);
+    source.addEventListener("declarations", told);
+    source.addEventListener("open", () => list.classList.add("live"));
+    source.addEventListener("error", () => list.classList.remove("live"));
+  }
+
+  follow();
+  document.addEventListener("htmx:after:swap", follow);
+  window.addEventListener("pagehide", () => source && source.close());
 })();
