@@ -150,6 +150,12 @@ func (e *listener) hear(comment string) {
 	e.said = append(e.said, comment)
 }
 
+func (e *listener) wasTold(comment string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.said, func(said string) bool { return strings.Contains(said, comment) })
+}
+
 func (e *listener) place() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -608,9 +614,7 @@ func TestStreamsEndWithTheGateway(t *testing.T) {
 	if took := time.Since(asked); took > 5*time.Second {
 		t.Errorf("the streams held up the stop: %v", took)
 	}
-	if !slices.ContainsFunc(mine.said, func(comment string) bool { return strings.Contains(comment, "come back with the last id") }) {
-		t.Errorf("the stream said %q", mine.said)
-	}
+	eventually(t, 5*time.Second, "the stream has said where to go on", func() bool { return mine.wasTold("come back with the last id") })
 	l.startGateway(t)
 	l.file(t, acme, from, "ENDS-2")
 	eventually(t, 20*time.Second, "everything is sent", func() bool { return l.count(t, unsent) == 0 })

@@ -23,7 +23,7 @@ const Root = "/board/"
 
 // Options are what the pages stand on.
 type Options struct {
-	Gateway   *declare.Gateway
+	Gateway   *declare.Gateway // nil where there are no declarations to look at
 	Ledger    *declare.Ledger
 	Accounts  *account.Accounts
 	Clearance *clearance.Clearance

@@ -39,7 +39,7 @@ func (w *words) track(agency string) string {
 	if agency == "" {
 		return w.say("clearance.whole")
 	}
-	return inLanguage(w.language, w.b.gateway.AgencyTitle(agency))
+	return w.b.agencyTitle(w.language, agency)
 }
 
 // lapse says how long, down to milliseconds where that is all there is.

@@ -78,7 +78,7 @@ func (b *board) loadPages() (pages, error) {
 func (b *board) functions(language string) template.FuncMap {
 	return template.FuncMap{
 		"t":        func(key string, values ...any) (string, error) { return b.texts.say(language, key, values...) },
-		"agency":   func(name string) string { return inLanguage(language, b.gateway.AgencyTitle(name)) },
+		"agency":   func(name string) string { return b.agencyTitle(language, name) },
 		"static":   b.static.address,
 		"time":     b.timeTag,
 		"duration": func(d time.Duration) (string, error) { return b.duration(language, d) },
@@ -86,6 +86,15 @@ func (b *board) functions(language string) template.FuncMap {
 		"day":      func(at time.Time) string { return at.In(b.zone).Format(time.DateOnly) },
 		"zone":     func() string { return strings.TrimSuffix(b.now().In(b.zone).Format("UTC-07:00"), "+00:00") },
 	}
+}
+
+// agencyTitle is what people call an agency; its name where there is no gateway
+// to know better.
+func (b *board) agencyTitle(language, name string) string {
+	if b.gateway == nil {
+		return name
+	}
+	return inLanguage(language, b.gateway.AgencyTitle(name))
 }
 
 // render draws a page, 200.
