@@ -161,7 +161,7 @@ func (f *faults) strike(t *testing.T, p faultPoint, action string) {
 		f.offices[b.away].process.stop(t)
 	}
 	f.tell(t, b.text())
-	eventually(t, 30*time.Second, b.text()+": somebody is struck", func() bool {
+	eventually(t, time.Minute, b.text()+": somebody is struck", func() bool {
 		f.provoke(t, b)
 		return f.victim(t, b) != 0
 	})
