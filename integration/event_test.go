@@ -401,7 +401,7 @@ func TestEventsOverREST(t *testing.T) {
 // TestStreams follows many streams over kills and stops of the gateway.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	followStreams(t, 100, 16, 2)
+	followStreams(t, 60, 12, 2)
 }
 
 // TestChaosStreams is the long form, and measures what a stream costs.

@@ -39,7 +39,7 @@ func TestManyFolders(t *testing.T) {
 	for _, name := range added {
 		fmt.Fprintf(&configuration, "  %s: {url: \"http://127.0.0.1:9\"}\n", name)
 	}
-	rounds, submissions := 2, 60
+	rounds, submissions := 1, 40
 	if chaos() {
 		rounds, submissions = 3, 200
 	}

@@ -40,7 +40,7 @@ INSERT INTO clearance_cursor (xid, position) VALUES ('0', 0);
 ALTER TABLE clearance_span ENABLE ROW LEVEL SECURITY;
 ALTER TABLE clearance_span FORCE ROW LEVEL SECURITY;
 CREATE POLICY scope ON clearance_span USING ((SELECT scope_system()) OR tenant_id = ANY ((SELECT scope_tenants())::text[]));
-CREATE POLICY official ON clearance_span FOR SELECT USING (
+CREATE POLICY scope_of_official ON clearance_span FOR SELECT USING (
     agency = (SELECT scope_agency())
     OR agency = '' AND stage = 'total' AND (SELECT scope_agency()) = ANY (agencies)
     OR port = (SELECT scope_port()));
