@@ -92,7 +92,7 @@ func (q Question) statement(behind spot) (name string, arguments []any) {
 	return "find_numbered", append(arguments, q.Reference, numbers)
 }
 
-var imoNumber = regexp.MustCompile(`^(?i:IMO[ -]?)?([0-9]{7})$`)
+var imoSpelling = regexp.MustCompile(`^(?i:IMO[ -]?)?([0-9]{7})$`)
 
 // spellings are the ways a number may have been written down.
 func spellings(number string) []string {
@@ -101,7 +101,7 @@ func spellings(number string) []string {
 		return []string{}
 	}
 	all := []string{number}
-	if digits := imoNumber.FindStringSubmatch(number); digits != nil {
+	if digits := imoSpelling.FindStringSubmatch(number); digits != nil {
 		all = append(all, digits[1], "IMO"+digits[1])
 	}
 	slices.Sort(all)

@@ -78,7 +78,7 @@ const keyGlance = 200 * time.Millisecond
 func (g *Gateway) waitForKey(ctx context.Context, submission Submission) error {
 	tooLong := time.After(keyPatience - answerWithin)
 	for {
-		if held, err := g.glance(ctx, submission); !held {
+		if held, err := g.tryKey(ctx, submission); !held {
 			return err
 		}
 		select {
@@ -92,9 +92,9 @@ func (g *Gateway) waitForKey(ctx context.Context, submission Submission) error {
 // errUndone ends a transaction that was to leave nothing behind.
 var errUndone = errors.New("declare: undone on purpose")
 
-// glance binds the key and takes that back at once: PostgreSQL lets nobody do
+// tryKey binds the key and takes that back at once: PostgreSQL lets nobody do
 // so while another transaction is about to bind it.
-func (g *Gateway) glance(ctx context.Context, submission Submission) (held bool, err error) {
+func (g *Gateway) tryKey(ctx context.Context, submission Submission) (held bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, keyGlance+100*time.Millisecond)
 	defer cancel()
 	err = g.desk.Within(limited, TenantScope(submission.Tenant), func(tx pgx.Tx) error {

@@ -185,7 +185,7 @@ func raceForKeys(t *testing.T, requests int) {
 		t.Errorf("%d of %d requests got no answer", unknown, requests)
 	}
 	verdict := porcupine.CheckOperationsTimeout(raceModel, history, 2*time.Minute)
-	number(t, "requests for the same keys at two gateways, "+string(verdict)+"ly linearizable", len(history), 20_000)
+	number(t, "requests for the same keys at two gateways, linearizable: "+string(verdict), len(history), 20_000)
 	if verdict != porcupine.Ok {
 		t.Errorf("the history is not linearizable: %s", verdict)
 	}

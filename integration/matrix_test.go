@@ -158,7 +158,7 @@ var objects = map[string]object{
 	"/v1/declarations/{id}":                   {of: func(h holding) string { return h.declaration.ID }, missing: "dec_00000000000000000000000000"},
 	"/v1/declarations/{id}/messages/{agency}": {of: func(h holding) string { return h.declaration.Filings[0].Agency }, missing: "nobody", shared: true},
 	"/v1/batches/{id}":                        {of: func(h holding) string { return h.batch.ID }, missing: "bat_00000000000000000000000000"},
-	"/v1/batch-mappings/{name}":               {of: func(h holding) string { return h.mapping }, missing: "no-such-map"},
+	"/v1/batch-mappings/{name}":               {of: func(h holding) string { return h.mapping }, missing: "none-map"},
 	"/v1/agencies/{agency}":                   {of: func(h holding) string { return h.agency }, missing: "nobody"},
 	"/v1/kinds/{kind}":                        {of: func(holding) string { return "goods" }, missing: "nothing", shared: true},
 	"/v1/codelists/{name}":                    {of: func(holding) string { return "country" }, missing: "nothing", shared: true},
