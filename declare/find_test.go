@@ -12,7 +12,7 @@ func TestCursorsOfLists(t *testing.T) {
 	if back, err := spotOf(s.cursor()); err != nil || !back.at.Equal(s.at) || back.id != s.id {
 		t.Errorf("%v %v", back, err)
 	}
-	far := spot{time.Unix(1<<61, 0), s.id}
+	far := spot{time.UnixMicro(1 << 62), s.id}
 	for _, cursor := range []string{"", "x", "AQAA", s.cursor()[:20], s.cursor() + "A", s.cursor() + "=", "%", "\x00", far.cursor(), spot{s.at, "dec_\xff"}.cursor()} {
 		if _, err := spotOf(cursor); !errors.Is(err, ErrCursor) {
 			t.Errorf("%q: %v", cursor, err)

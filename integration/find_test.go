@@ -181,8 +181,15 @@ func TestFilters(t *testing.T) {
 			}
 			if after = found.Next; page == 1 {
 				late++
-				execute(t, address, fmt.Sprintf(`SET app.scope = 'system'; INSERT INTO declaration (tenant_id, id, kind, reference, status, waiting_who, waiting_since, received_at, event_count, port, agencies)
-					SELECT tenant_id, 'dec_%026d', 'goods', 'LATE-%d', status, waiting_who, now(), now(), 1, 'LATE', '{}' FROM declaration WHERE tenant_id = 'seed-7' LIMIT 1`, late, late))
+				execute(t, address, fmt.Sprintf(`SET app.scope = 'system'; WITH made AS (
+						INSERT INTO declaration (tenant_id, id, kind, reference, status, waiting_who, waiting_since, received_at, event_count, port, agencies)
+						SELECT tenant_id, 'dec_%[1]026d', 'goods', 'LATE-%[1]d', status, waiting_who, now(), now(), 1, 'LATE', '{north}' FROM declaration WHERE tenant_id = 'seed-7' LIMIT 1
+						RETURNING tenant_id, id
+					), filed AS (
+						INSERT INTO filing (tenant_id, declaration_id, agency, agency_version, since) SELECT tenant_id, id, 'north', '1', now() FROM made
+					)
+					INSERT INTO message (tenant_id, id, declaration_id, agency, purpose, schema_digest, digest, created_at, delivery, attempts, first_sent_at, sent_at, next_at, settled_at, since)
+					SELECT tenant_id, 'msg_%[1]026d', id, 'north', 'original', 's', sha256(''), now(), 'delivered', 1, now(), now(), now(), now(), now() FROM made`, late))
 			}
 		}
 		if slices.Sort(got); len(slices.Compact(slices.Clone(got))) != len(got) {
@@ -201,7 +208,6 @@ func TestBadQuestions(t *testing.T) {
 	w := newRESTWindow(t, ledger)
 	for query, want := range map[string][]string{
 		"status=none":             {"/query/status"},
-		"status=held&status=none": {"/query/status"},
 		"from=x":                  {"/query/from"},
 		"from=2026-02-30&to=99":   {"/query/from", "/query/to"},
 		"to=2026-03-01T25:00:00Z": {"/query/to"},
@@ -341,7 +347,12 @@ func TestStatusIsReadOnce(t *testing.T) {
 	// Nothing more is sent, so that nothing changes by itself.
 	execute(t, address, "SET session_replication_role = replica; SET app.scope = 'system'; UPDATE message SET delivery = 'setAside', lease_until = NULL, epoch = epoch + 1")
 	path := "/v1/declarations/" + own.ID
-	first := w.ask(t, w.key, http.MethodGet, path, nil)
+	var first answer
+	eventually(t, 20*time.Second, "nothing changes any more", func() bool {
+		before := first.header.Get("ETag")
+		first = w.ask(t, w.key, http.MethodGet, path, nil)
+		return first.header.Get("ETag") == before
+	})
 	etag := first.header.Get("ETag")
 	if first.status != 200 || len(etag) < 10 || etag[0] != '"' || first.header.Get("Content-Type") != "application/json" || decoded[declare.Status](t, first).ID != own.ID {
 		t.Fatalf("%d %v %s", first.status, first.header, first.body)
