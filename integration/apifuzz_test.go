@@ -243,7 +243,7 @@ func (f *fuzzer) make(r *dice) shot {
 	}
 	f.headers(r, o, s.header)
 	if sample := f.samples[o.id]; sample != nil || r.once(15) {
-		s.body = f.body(r, o, sample)
+		s.body = r.body(sample)
 		s.cut = r.once(20) && s.method == o.method
 	}
 	return s
@@ -330,7 +330,7 @@ func (f *fuzzer) headers(r *dice, o operation, header http.Header) {
 }
 
 // body spoils a good body, or is none of this kind at all.
-func (f *fuzzer) body(r *dice, o operation, good []byte) []byte {
+func (r *dice) body(good []byte) []byte {
 	switch {
 	case good == nil || r.once(6):
 		return r.strange()

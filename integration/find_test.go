@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -183,13 +184,13 @@ func TestFilters(t *testing.T) {
 				late++
 				execute(t, address, fmt.Sprintf(`SET app.scope = 'system'; WITH made AS (
 						INSERT INTO declaration (tenant_id, id, kind, reference, status, waiting_who, waiting_since, received_at, event_count, port, agencies)
-						SELECT tenant_id, 'dec_%[1]026d', 'goods', 'LATE-%[1]d', status, waiting_who, now(), now(), 1, 'LATE', '{north}' FROM declaration WHERE tenant_id = 'seed-7' LIMIT 1
+						SELECT tenant_id, 'dec_%026[1]d', 'goods', 'LATE-%[1]d', status, waiting_who, now(), now(), 1, 'LATE', '{north}' FROM declaration WHERE tenant_id = 'seed-7' LIMIT 1
 						RETURNING tenant_id, id
 					), filed AS (
 						INSERT INTO filing (tenant_id, declaration_id, agency, agency_version, since) SELECT tenant_id, id, 'north', '1', now() FROM made
 					)
 					INSERT INTO message (tenant_id, id, declaration_id, agency, purpose, schema_digest, digest, created_at, delivery, attempts, first_sent_at, sent_at, next_at, settled_at, since)
-					SELECT tenant_id, 'msg_%[1]026d', id, 'north', 'original', 's', sha256(''), now(), 'delivered', 1, now(), now(), now(), now(), now() FROM made`, late))
+					SELECT tenant_id, 'msg_%026[1]d', id, 'north', 'original', 's', sha256(''), now(), 'delivered', 1, now(), now(), now(), now(), now() FROM made`, late))
 			}
 		}
 		if slices.Sort(got); len(slices.Compact(slices.Clone(got))) != len(got) {
@@ -289,7 +290,7 @@ func plansOfFind(t *testing.T, count int) {
 
 // examined runs a statement of the ledger's under the application's role and
 // gives how many blocks it touched and how many rows it read in vain.
-func examined(t *testing.T, ledger *declare.Ledger, scope declare.Scope, name string, arguments ...any) (blocks, discarded int, took float64) {
+func examined(t *testing.T, ledger *declare.Ledger, scope declare.Scope, name string, arguments ...any) (blocks, discarded int, took json.Number) {
 	t.Helper()
 	text, err := declare.Statements.ReadFile("sql/" + name + ".sql")
 	must(t, err)
@@ -299,7 +300,7 @@ func examined(t *testing.T, ledger *declare.Ledger, scope declare.Scope, name st
 	}
 	var plan []struct {
 		Plan planNode
-		Time float64 `json:"Execution Time"`
+		Time json.Number `json:"Execution Time"`
 	}
 	must(t, ledger.Within(t.Context(), scope, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(t.Context(), "PREPARE examined AS "+string(text)); err != nil {
