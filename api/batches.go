@@ -52,9 +52,9 @@ func (a *api) registerBatches() {
 		summary: "Hand in a file of declarations",
 		description: "The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. " +
 			"202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. " +
-			"The same file with the same options is the same batch: the answer is the first one's, and carries Idempotent-Replayed: true.",
+			"The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.",
 		security: tenantKey,
-		problems: []problemCode{codeBatchTooLarge, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
+		problems: []problemCode{codeBatchTooLarge, codeIdempotencyMissing, codeIdempotencyInvalid, codeKeyReused, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
 	})
 	receive.MaxBodyBytes, receive.BodyReadTimeout = batch.MostBytes, uploadPause
 	receive.Metadata = map[string]any{metadataTooLarge: string(codeBatchTooLarge)}
@@ -162,6 +162,7 @@ func (a *api) takesFile(ctx huma.Context, next func(huma.Context)) {
 
 type fileInput struct {
 	Caller
+	Once
 	Length       int64  `header:"Content-Length" doc:"Bytes of the file"`
 	ContentType  string `header:"Content-Type" doc:"The media type; a charset of utf-8 or gb18030 names the encoding"`
 	Kind         string `query:"kind" required:"true" doc:"The kind of declaration the rows become" example:"goods"`
@@ -225,11 +226,15 @@ type batchOutput struct {
 
 func (a *api) receiveBatch(ctx context.Context, in *fileInput) (*batchOutput, error) {
 	body := in.request.slowly()
+	if err := in.judge(); err != nil {
+		_ = body.Close() // as below
+		return nil, err
+	}
 	if in.Length > batch.MostBytes {
 		return nil, errors.Join(batch.ErrTooLarge, body.Close())
 	}
 	received, err := a.batches.Receive(ctx, batch.Upload{
-		Tenant: in.request.tenant, Name: in.Name, Kind: in.Kind, Format: in.Format, Encoding: in.encoding(), Sheet: in.Sheet,
+		Tenant: in.request.tenant, Key: in.Key, Name: in.Name, Kind: in.Kind, Format: in.Format, Encoding: in.encoding(), Sheet: in.Sheet,
 		Mapping: in.Mapping, DryRun: in.DryRun, AllOrNothing: in.AllOrNothing,
 	}, body)
 	if err != nil {

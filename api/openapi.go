@@ -230,7 +230,7 @@ func documentWords(document *huma.OpenAPI) error {
 	}{
 		{"FilingStatus", "decision", asAny(declare.Decisions)},
 		{"FilingStatus", "delivery", asAny([]declare.Delivery{declare.DeliveryQueued, declare.DeliverySending, declare.DeliveryUnsure, declare.DeliveryDelivered, declare.DeliveryRefused, declare.DeliverySetAside})},
-		{"Status", "status", asAny([]declare.Overall{declare.OverallProcessing, declare.OverallActionNeeded, declare.OverallHeld, declare.OverallCleared, declare.OverallClosed, declare.OverallRejected, declare.OverallCancelled})},
+		{"Status", "status", asAny(declare.Overalls)},
 		{"WaitingFor", "who", asAny([]string{declare.WhoTrader, declare.WhoAgency, declare.WhoOperator, declare.WhoNobody})},
 	} {
 		schema := schemas[words.schema]
@@ -280,9 +280,9 @@ func documentNotices(document *huma.OpenAPI) error {
 	}
 	media := &huma.MediaType{Schema: &huma.Schema{Description: "A notice by the agency's own schema"}, Example: string(body)}
 	document.Paths["/v1/agencies/{agency}/notices"].Post.RequestBody.Content = map[string]*huma.MediaType{"application/xml": media, "text/xml": media}
-	for _, parameter := range document.Paths["/v1/declarations"].Post.Parameters {
-		if parameter.Name == "Idempotency-Key" {
-			parameter.Required = true
+	for _, operation := range operationsOf(document) {
+		for _, parameter := range operation.Parameters {
+			parameter.Required = parameter.Required || parameter.Name == headerIdempotencyKey
 		}
 	}
 	return nil

@@ -244,3 +244,38 @@ func TestTheDocumentKnowsTheKinds(t *testing.T) {
 		}
 	}
 }
+
+// Every POST that makes something demands an idempotency key, and says so; the
+// others stand here with the reason.
+func TestWhatMakesSomethingDemandsAKey(t *testing.T) {
+	exempt := map[string]string{
+		"validate-declaration": "makes nothing",
+		"hand-in-notice":       "agencies send no key: an equal notice is the same notice",
+	}
+	a := newTestAPI(t)
+	keyed := 0
+	for path, item := range a.huma.OpenAPI().Paths {
+		if item.Post == nil {
+			continue
+		}
+		demands := false
+		for _, parameter := range item.Post.Parameters {
+			demands = demands || parameter.In == "header" && parameter.Name == headerIdempotencyKey && parameter.Required
+		}
+		if demands {
+			keyed++
+			for _, code := range []problemCode{codeIdempotencyMissing, codeIdempotencyInvalid, codeKeyReused} {
+				status := strconv.Itoa(a.register[code].Status)
+				if response := item.Post.Responses[status]; response == nil || response.Content["application/problem+json"].Examples[string(code)] == nil {
+					t.Errorf("POST %s does not say that it may answer %s", path, code)
+				}
+			}
+		}
+		if demands == (exempt[item.Post.OperationID] != "") {
+			t.Errorf("POST %s demands a key: %v", path, demands)
+		}
+	}
+	if keyed < 2 {
+		t.Errorf("%d operations demand a key", keyed)
+	}
+}

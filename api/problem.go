@@ -89,6 +89,8 @@ func diagnose(err error) finding {
 			faults: []declare.Fault{{Code: string(codeReferenceUsed), Pointer: "/reference"}}}
 	case errors.As(err, &unreadable):
 		return noticeFinding(unreadable)
+	case errors.Is(err, declare.ErrKeyInFlight):
+		return finding{code: codeKeyInFlight, headers: map[string]string{"Retry-After": "1"}}
 	case errors.Is(err, declare.ErrKeyReused):
 		return finding{code: codeKeyReused}
 	case errors.Is(err, declare.ErrMissing):

@@ -97,6 +97,7 @@ func TestDiagnosis(t *testing.T) {
 		{&declare.Refusal{Faults: fault("advice", "map.code")}, codeDeclarationRefused, 422},
 		{&declare.ReferenceUsed{DeclarationID: "dec_1"}, codeReferenceUsed, 409},
 		{declare.ErrKeyReused, codeKeyReused, 422},
+		{declare.ErrKeyInFlight, codeKeyInFlight, 409},
 		{fmt.Errorf("found: %w", declare.ErrMissing), codeResourceMissing, 404},
 		{account.ErrUnknown, codeCredentialUnknown, 401},
 		{&declare.Unreadable{Code: "xml.doctype"}, codeNoticeMalformed, 400},

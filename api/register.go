@@ -25,6 +25,7 @@ const (
 	codeIdempotencyMissing problemCode = "idempotency.missing"
 	codeIdempotencyInvalid problemCode = "idempotency.invalid"
 	codeKeyReused          problemCode = "idempotency.keyReused"
+	codeKeyInFlight        problemCode = "idempotency.inFlight"
 	codeResourceMissing    problemCode = "resource.missing"
 	codeRouteMissing       problemCode = "route.missing"
 	codeMethodNotAllowed   problemCode = "method.notAllowed"

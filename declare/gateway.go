@@ -22,6 +22,7 @@ type Gateway struct {
 	log    *slog.Logger
 
 	name      string // of this process, among those that share the ledger
+	turns     turns
 	intake    *grouper[*acceptance]
 	scribe    *grouper[fact]
 	roster    atomic.Pointer[roster]
@@ -80,10 +81,16 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reope
 }
 
 // Submit files a declaration. The error is a [*Refusal], a [*ReferenceUsed],
-// [ErrKeyReused], or one, such as [ErrUnavailable], after which the outcome is
-// unknown and the submission should be made again under the same key: it is
-// filed once.
+// [ErrKeyReused], [ErrKeyInFlight], or one, such as [ErrUnavailable], after which
+// the outcome is unknown and the submission should be made again under the same
+// key: it is filed once. Equal submissions wait for each other; only one that
+// is filed binds its key.
 func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, error) {
+	over, err := g.turns.take(ctx, keyOfTenant{submission.Tenant, submission.Key})
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer over()
 	digest := sha256.Sum256(submission.Body)
 	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
 		return receipt, err

@@ -75,6 +75,12 @@ func blocked(err error) bool {
 	return errors.As(err, &server) && (server.Code == codeCancelled || server.Code == codeLocked)
 }
 
+// locked tells whether somebody else held the rows for too long.
+func locked(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == codeLocked
+}
+
 // pulse counts what the database did not do, until somebody looks.
 type pulse struct {
 	misses   atomic.Int64

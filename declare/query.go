@@ -138,24 +138,6 @@ func (l *Ledger) queuePlace(ctx context.Context, filing *FilingStatus) error {
 	return nil
 }
 
-// Find gives the tenant's declarations that carry a reference or any other
-// number; the latest when both are empty. At most limit.
-func (g *Gateway) Find(ctx context.Context, tenant, reference, number string, limit int) ([]Status, error) {
-	var ids []string
-	err := g.desk.Within(ctx, TenantScope(tenant), func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("find"), tenant, reference, number, limit)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	return g.desk.find(ctx, tenant, ids)
-}
-
 // Statuses tells what is known of several of a tenant's declarations, latest
 // first, without places in queues. Those that do not exist, or are another
 // tenant's, are missing.

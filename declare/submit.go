@@ -183,6 +183,11 @@ func (g *Gateway) writtenDown(ctx context.Context, submission Submission, digest
 	waiting, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	err = g.intake.do(waiting, e)
+	if errors.Is(err, ErrUnavailable) {
+		if held := g.waitForKey(ctx, submission); held != nil {
+			err = held
+		}
+	}
 	if errors.Is(err, errKeyTaken) {
 		// Another submission under this key won the race: answer like it.
 		return g.known(ctx, submission, digest)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -166,7 +167,7 @@ func (l *line) handIn(t *testing.T, tenant, name string, body []byte, options ..
 	for i := 0; i < len(options); i += 2 {
 		query.Set(options[i], options[i+1])
 	}
-	return l.ask(t, l.keys[tenant], http.MethodPost, "/v1/batches?"+query.Encode(), body, "Content-Type", "application/octet-stream")
+	return l.ask(t, l.keys[tenant], http.MethodPost, "/v1/batches?"+query.Encode(), body, "Content-Type", "application/octet-stream", "Idempotency-Key", rand.Text())
 }
 
 // takeIn hands in a file that must be taken.

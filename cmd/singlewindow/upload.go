@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -84,14 +85,14 @@ func (c *client) unhurried() *http.Client {
 	return &patient
 }
 
-// upload sends a file of size bytes. Sent again, it is the same batch.
+// upload sends a file of size bytes. Sent again, it is the same batch under any key.
 func (c *client) upload(ctx context.Context, name string, body io.Reader, size int64, o batchOptions) (api.BatchView, *problem, error) {
 	media := mediaTypes[strings.ToLower(filepath.Ext(name))]
 	if media == "" {
 		media = "application/octet-stream"
 	}
 	// The reader hides what else the body can do: being closed by the transport.
-	request, err := c.request(ctx, http.MethodPost, "/v1/batches?"+o.query(name), struct{ io.Reader }{body}, map[string]string{"Content-Type": media})
+	request, err := c.request(ctx, http.MethodPost, "/v1/batches?"+o.query(name), struct{ io.Reader }{body}, map[string]string{"Content-Type": media, "Idempotency-Key": rand.Text()})
 	if err != nil {
 		return api.BatchView{}, nil, err
 	}

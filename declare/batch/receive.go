@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -22,6 +23,7 @@ import (
 // they are found out. Mapping names a saved column mapping.
 type Upload struct {
 	Tenant, Name, Kind      string
+	Key                     string // the idempotency key; "" where nobody asks again
 	Format, Encoding, Sheet string
 	Mapping                 string
 	DryRun, AllOrNothing    bool
@@ -38,7 +40,8 @@ const chunkBytes = 1 << 20
 
 // Receive takes a file in. When it returns without an error the file is on
 // disk, and every declaration in it will be filed or its faults told. The same
-// file with the same options is the same batch. The body is never in memory as
+// file with the same options is the same batch, under whatever key; the error is
+// [declare.ErrKeyReused] when the key stands for another one. The body is never in memory as
 // a whole; one that ends too early, which its reader must tell with an error,
 // leaves nothing behind.
 func (b *Batches) Receive(ctx context.Context, upload Upload, body io.Reader) (Batch, error) {
@@ -146,7 +149,7 @@ func (b *Batches) enter(ctx context.Context, upload Upload, columns map[string]s
 		return Batch{}, err
 	}
 	mark := fingerprint(upload, named, file.digest)
-	earlier, err := b.one(ctx, upload.Tenant, "batch_of_fingerprint", upload.Tenant, mark[:])
+	earlier, err := b.known(ctx, upload, mark)
 	if !errors.Is(err, declare.ErrMissing) {
 		earlier.Replayed = true
 		return earlier, err
@@ -158,11 +161,15 @@ func (b *Batches) enter(ctx context.Context, upload Upload, columns map[string]s
 	err = b.ledger.Within(ctx, declare.TenantScope(upload.Tenant), func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, statement("insert_batch"), upload.Tenant, id, mark[:], file.digest[:], file.bytes, upload.Name, upload.Kind, upload.Format,
 			upload.Encoding, upload.Sheet, named, upload.DryRun, upload.AllOrNothing, b.moment(), b.leased())
-		if made = tag.RowsAffected() > 0; err != nil || !made {
+		if err != nil {
 			return err
 		}
-		_, err = b.jobs.InsertTx(ctx, tx, slice{Tenant: upload.Tenant, Batch: id}, nil)
-		return err
+		if made = tag.RowsAffected() > 0; made {
+			if _, err := b.jobs.InsertTx(ctx, tx, slice{Tenant: upload.Tenant, Batch: id}, nil); err != nil {
+				return err
+			}
+		}
+		return b.bind(ctx, tx, upload, mark)
 	})
 	if err != nil {
 		return Batch{}, err
@@ -170,6 +177,35 @@ func (b *Batches) enter(ctx context.Context, upload Upload, columns map[string]s
 	received, err := b.one(ctx, upload.Tenant, "batch_of_fingerprint", upload.Tenant, mark[:])
 	received.Replayed = !made
 	return received, err
+}
+
+// known gives the batch that was handed in before, and binds the key to it.
+func (b *Batches) known(ctx context.Context, upload Upload, mark [sha256.Size]byte) (Batch, error) {
+	earlier, err := b.one(ctx, upload.Tenant, "batch_of_fingerprint", upload.Tenant, mark[:])
+	if err != nil {
+		return Batch{}, err
+	}
+	err = b.ledger.Within(ctx, declare.TenantScope(upload.Tenant), func(tx pgx.Tx) error { return b.bind(ctx, tx, upload, mark) })
+	return earlier, err
+}
+
+// bind binds an upload's key to what it stands for. An equal key that another
+// transaction is binding is waited for.
+func (b *Batches) bind(ctx context.Context, tx pgx.Tx, upload Upload, mark [sha256.Size]byte) error {
+	if upload.Key == "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, statement("bind_key"), upload.Tenant, upload.Key, mark[:], b.moment()); err != nil {
+		return err
+	}
+	var bound []byte
+	if err := tx.QueryRow(ctx, statement("bound_key"), upload.Tenant, upload.Key).Scan(&bound); err != nil {
+		return err
+	}
+	if !bytes.Equal(bound, mark[:]) {
+		return declare.ErrKeyReused
+	}
+	return nil
 }
 
 // fingerprint is what makes a batch the same: the file and all that decides
