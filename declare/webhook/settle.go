@@ -10,10 +10,17 @@ import (
 	"singlewindow/declare"
 )
 
+// mostRecording attempts are written down at once: the connections are the
+// gateway's, and declarations come first.
+const mostRecording = 4
+
 // settle writes down how an attempt went, and tries again while the database is
-// away and the lease holds. What is not written down is sent again.
-func (w *Webhooks) settle(ctx context.Context, t taken, result outcome) {
-	ctx, cancel := context.WithTimeout(ctx, max(t.leaseUntil.Sub(w.now()), time.Second))
+// away, the lease holds and nobody stops. What is not written down is sent
+// again.
+func (w *Webhooks) settle(sending context.Context, t taken, result outcome) {
+	w.recording <- struct{}{}
+	defer func() { <-w.recording }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(sending), max(t.leaseUntil.Sub(w.now()), time.Second))
 	defer cancel()
 	for {
 		err := w.record(ctx, t, result)
@@ -26,6 +33,8 @@ func (w *Webhooks) settle(ctx context.Context, t taken, result outcome) {
 		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-sending.Done():
 			return
 		case <-time.After(w.timing.Poll):
 		}

@@ -114,7 +114,7 @@ func (w *Webhooks) start(ctx context.Context, t taken) {
 	w.mu.Unlock()
 	w.sending.Go(func() {
 		result := w.attempt(ctx, t)
-		w.settle(context.WithoutCancel(ctx), t, result)
+		w.settle(ctx, t, result)
 		w.leave(t.endpoint, result)
 		hint(w.due)
 	})

@@ -137,6 +137,28 @@ func TestWhatMayBeDialled(t *testing.T) {
 	}
 }
 
+// What a name resolves to is judged, not the name.
+func TestNamesAreJudgedByWhatTheyResolveTo(t *testing.T) {
+	asked := 0
+	guard := newGuard(nil, func(_ netip.AddrPort, allowed bool) {
+		if asked++; allowed {
+			t.Error("allowed")
+		}
+	})
+	for _, address := range []string{"https://localhost:9443/", "https://127.0.0.1:9443/", "https://[::ffff:127.0.0.1]/", "http://localhost/"} {
+		response, err := guard.client(strings.HasPrefix(address, "https")).Get(address)
+		if err == nil {
+			t.Error(response.Body.Close())
+		}
+		if reason := reasonOf(t.Context(), err); reason != ReasonForbidden {
+			t.Errorf("%s: %s, %v", address, reason, err)
+		}
+	}
+	if asked < 4 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
 // An operator's exception holds for its prefix, over http and at any port, and
 // for nothing beside it.
 func TestExceptions(t *testing.T) {

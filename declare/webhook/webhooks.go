@@ -73,6 +73,8 @@ type Webhooks struct {
 	due  chan struct{} // hint: there may be deliveries to send
 	news chan struct{} // hint: owed has grown
 
+	recording chan struct{} // holds a token for each attempt that is being written down
+
 	mu       sync.Mutex
 	owed     map[string]bool // tenants whose endpoints must be looked at
 	underWay int
@@ -97,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Webhooks, error) {
 	w := &Webhooks{
 		ledger: o.Ledger, patient: o.Ledger.Unhurried(), events: o.Events, vault: vault, guard: newGuard(o.Allow, o.Dialled),
 		body: o.Body, ids: o.IDs, now: o.Now, timing: o.Timing, log: o.Log,
-		due: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), news: make(chan struct{}, 1), recording: make(chan struct{}, mostRecording),
 		owed: map[string]bool{}, busy: map[string]int{}, failing: map[string]int{},
 	}
 	w.secure, w.plain = w.guard.client(true), w.guard.client(false)
