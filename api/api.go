@@ -21,6 +21,7 @@ import (
 	"singlewindow/declare/batch"
 	"singlewindow/declare/clearance"
 	"singlewindow/declare/event"
+	"singlewindow/declare/webhook"
 )
 
 // Options are what the handler stands on.
@@ -31,6 +32,7 @@ type Options struct {
 	Clearance *clearance.Clearance
 	Kinds     map[string]*declare.Kind
 	Events    *event.Stream
+	Webhooks  *webhook.Webhooks
 	Follow    Following
 	IDs       *declare.IDs
 	Log       *slog.Logger
@@ -47,6 +49,7 @@ type api struct {
 	clearance *clearance.Clearance
 	kinds     map[string]*declare.Kind
 	events    *event.Stream
+	webhooks  *webhook.Webhooks
 	streams   *streams
 	ids       *declare.IDs
 	log       *slog.Logger
@@ -86,11 +89,13 @@ func newAPI(options Options) (*api, error) {
 		events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
+	a.webhooks = options.Webhooks
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
 	a.registerBatches()
 	a.registerEvents()
+	a.registerWebhooks()
 	a.registerAgencies()
 	a.registerKinds()
 	a.registerCodeLists()

@@ -46,6 +46,10 @@ const (
 	codeBatchNoTable       problemCode = "batch.noTable"
 	codeMappingRefused     problemCode = "mapping.refused"
 	codeMappingTooLarge    problemCode = "mapping.tooLarge"
+	codeWebhookRefused     problemCode = "webhook.refused"
+	codeWebhookTooLarge    problemCode = "webhook.tooLarge"
+	codeWebhookTooMany     problemCode = "webhook.tooMany"
+	codeWebhookOff         problemCode = "webhook.off"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -21,6 +21,7 @@ import (
 	"singlewindow/declare/account"
 	"singlewindow/declare/batch"
 	"singlewindow/declare/clearance"
+	"singlewindow/declare/webhook"
 )
 
 // server is the one PostgreSQL of this test run; every test has a database of
@@ -98,7 +99,8 @@ var prototype = sync.OnceValue(func() error {
 	_, accounts := account.Open(ctx, ledger, make([]byte, 32), newIDs(), time.Now, rand.Reader)
 	_, clearances := clearance.Open(ctx, ledger, time.Now, clearance.DefaultPause, log)
 	_, batches := batch.Open(ctx, batch.Options{Ledger: ledger, IDs: newIDs(), Now: time.Now, Log: log})
-	return errors.Join(accounts, clearances, batches)
+	_, webhooks := webhook.Open(ctx, webhook.Options{Ledger: ledger, Secret: make([]byte, 32), Random: rand.Reader, Log: log})
+	return errors.Join(accounts, clearances, batches, webhooks)
 })
 
 // migratedDatabase makes a database for one test in which all migrations have

@@ -89,6 +89,7 @@ func newRESTWindow(t *testing.T, ledger *declare.Ledger) *restWindow {
 	w.options = api.Options{
 		Gateway: gateway, Accounts: accounts, Kinds: kinds, Events: events, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
 	}
+	w.options.Webhooks = openWebhooks(t, ledger, events, nil)
 	w.server = httptest.NewServer(api.New(w.options))
 	t.Cleanup(w.server.Close)
 	w.tell(t, events)

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"declare/batch":       {"declare", "declare/sheet"},
 	"declare/sheet":       {"declare"},
 	"declare/event":       {"declare"},
+	"declare/webhook":     {"declare", "declare/event"},
 	"mapping":             {},
 	"xsd":                 {},
 	"adapters":            {"declare", "mapping", "xsd"},
@@ -38,6 +39,7 @@ var allowed = map[string][]string{
 // sqlOwners are the packages whose files may speak to PostgreSQL.
 var sqlOwners = []string{
 	"declare", "declare/account", "declare/batch", "declare/board", "declare/clearance", "declare/event",
+	"declare/webhook",
 	"cmd/privatepostgres", "cmd/singlewindow/bench.go", "integration",
 }
 

@@ -88,6 +88,7 @@ func rootCommand() *cobra.Command {
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
 		submitCommand(), validateCommand(), statusCommand(), eventsCommand(), uploadCommand(), watchCommand(),
+		webhooksCommand(),
 		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {

@@ -26,6 +26,7 @@ import (
 	"singlewindow/declare/batch"
 	"singlewindow/declare/clearance"
 	"singlewindow/declare/event"
+	"singlewindow/declare/webhook"
 	"singlewindow/xsd"
 )
 
@@ -145,6 +146,7 @@ type gateway struct {
 	gateway  *declare.Gateway
 	batches  *batch.Batches
 	events   *event.Stream
+	webhooks *webhook.Webhooks
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -187,10 +189,14 @@ func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error 
 		return err
 	}
 	g.events = event.Open(g.ledger, log, newsEvery)
+	if err := g.openWebhooks(ctx, s, log); err != nil {
+		return err
+	}
 	g.handler = split(
 		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
 		api.New(api.Options{
 			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+			Webhooks: g.webhooks,
 		}))
 	return nil
 }
@@ -251,6 +257,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 	helpers.Go(func() { g.clearance.Run(beside) })
+	helpers.Go(func() { g.webhooks.Run(beside) })
 	go func() { worked <- g.batches.Run(beside) }()
 
 	var failure error

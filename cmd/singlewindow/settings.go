@@ -25,6 +25,7 @@ type settings struct {
 	PostgresBin   string                `yaml:"postgres-bin"`
 	AgencyFolders string                `yaml:"agency-folders"` // --agencies: the key agencies holds where they are
 	Schemas       string                `yaml:"schemas"`
+	WebhookAllow  string                `yaml:"webhook-allow"`
 	Agencies      map[string]deployment `yaml:"agencies"`
 
 	// reread gives the settings as they are now, for what may change under a
@@ -45,6 +46,7 @@ var settingHelp = []struct{ name, fallback, help string }{
 	{"postgres-bin", "", "folder of initdb and postgres (default: searched)"},
 	{"agencies", "", "folder of agency folders that replace or extend the built-in ones; watched while serving"},
 	{"schemas", "", "folder of schemas that agency folders need and may not ship; watched while serving"},
+	{"webhook-allow", "", "CIDR prefixes, separated by commas, that webhooks may be sent to although they are not public; http and any port too"},
 }
 
 // addSettings declares the flags that a command with a ledger has.
@@ -75,6 +77,7 @@ func readSettings(command *cobra.Command) (settings, error) {
 		return s, usageError{err}
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas}
+	targets["webhook-allow"] = &s.WebhookAllow
 	for _, setting := range settingHelp {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
