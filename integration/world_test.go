@@ -242,22 +242,27 @@ func TestKeysFromTheShell(t *testing.T) {
 		t.Errorf("as ever: %.12s", key)
 	}
 	l.prints(t, "keys", "create", "--tenant", acme, "--name", "reader", "--scope", "declarations:read,events:read", "--expires", "2099-01-01")
-	listed := l.prints(t, "keys", "list", "--tenant", acme)
-	lines := strings.Split(listed, "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "declarations:read events:read") || !strings.Contains(lines[0], "2099-01-01T00:00:00Z") || strings.Contains(listed, "sw_live_") {
-		t.Fatal(listed)
-	}
-	id, _, _ := strings.Cut(lines[0], " ")
-	if key := l.prints(t, "keys", "rotate", id, "--tenant", acme, "--grace", "0s"); !strings.HasPrefix(key, "sw_live_") {
+	ids := map[string]string{}
+	l.query(t, "keys", nil, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(t.Context(), "SELECT name, id FROM api_key")
+		if err != nil {
+			return err
+		}
+		var name, id string
+		_, err = pgx.ForEachRow(rows, []any{&name, &id}, func() error {
+			ids[name] = id
+			return nil
+		})
+		return err
+	})
+	if key := l.prints(t, "keys", "rotate", ids["reader"], "--tenant", acme, "--grace", "0s"); !strings.HasPrefix(key, "sw_live_") {
 		t.Errorf("%.12s", key)
 	}
-	l.prints(t, "keys", "revoke", strings.Fields(lines[1])[0], "--tenant", acme)
-	listed = l.prints(t, "keys", "list", "--tenant", acme)
-	if strings.Count(listed, "  live  ") != 1 || strings.Count(listed, "  expired  ") != 1 || strings.Count(listed, "  revoked  ") != 1 {
+	l.prints(t, "keys", "revoke", ids["ERP"], "--tenant", acme)
+	listed := l.prints(t, "keys", "list", "--tenant", acme)
+	if strings.Count(listed, "  live  ") != 1 || strings.Count(listed, "  expired  ") != 1 || strings.Count(listed, "  revoked  ") != 1 ||
+		strings.Count(listed, "declarations:read events:read\n") != 2 || strings.Contains(listed, "sw_live_") {
 		t.Error(listed)
 	}
 	l.testKey(t, acme)
-	if listed := l.prints(t, "keys", "list", "--tenant", acme, "--test"); len(strings.Split(listed, "\n")) != 1 || !strings.Contains(listed, "live") {
-		t.Error(listed)
-	}
 }

@@ -189,7 +189,9 @@ func (o *outbox) move(queue debts, wire map[uint64]*onWire, m move) (done moved)
 	for _, d := range wire {
 		done.owing = append(done.owing, d.effect.DeliveryID)
 		if m.deliveries[d.effect.DeliveryID] {
-			rest := debt{owed: d.owed[1:], due: now.Add(o.pace)}
+			rest := d.debt // as it will be when the notice on the wire is taken
+			rest.owed = rest.owed[1:]
+			rest.later(now, o.pace)
 			rest.advance(now, d.by, o.pace)
 			done.due += rest.advance(now, m.by, o.pace)
 			d.by += m.by

@@ -77,10 +77,16 @@ func TestOnlyTheNamedAreMoved(t *testing.T) {
 	if done := advance(24 * time.Hour); done.due != 2 || len(done.owing) != 2 { // the first is on the wire
 		t.Errorf("%+v", done)
 	}
+	if done := advance(24 * time.Hour); done.due != 0 {
+		t.Errorf("what was due becomes due again: %+v", done)
+	}
 	answered <- struct{}{}
 	for range 2 {
 		if delivery := <-sent; delivery != "mine" {
 			t.Errorf("%s was sent", delivery)
+		}
+		if done := advance(24 * time.Hour); done.due != 0 {
+			t.Errorf("what was due becomes due again: %+v", done)
 		}
 		answered <- struct{}{}
 	}
