@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -36,6 +37,9 @@ type Options struct {
 	Follow    Following
 	IDs       *declare.IDs
 	Log       *slog.Logger
+	Issuer    *Issuer // whose tokens are taken beside keys; nil: nobody's
+	// TestClock moves a tenant's test clock; nil outside the test world.
+	TestClock func(ctx context.Context, tenant string, by time.Duration) (TestTime, error)
 	Version   string // of the product, for the OpenAPI document; "" is "unversioned"
 	// Ping tells why requests cannot be answered now, nil when they can. It is
 	// asked by /readyz.
@@ -54,6 +58,8 @@ type api struct {
 	ids       *declare.IDs
 	log       *slog.Logger
 	ping      func(context.Context) error
+	issuer    *Issuer
+	testClock func(context.Context, string, time.Duration) (TestTime, error)
 
 	register register
 	mux      *http.ServeMux
@@ -87,6 +93,7 @@ func newAPI(options Options) (*api, error) {
 	a := &api{
 		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, clearance: options.Clearance, kinds: options.Kinds,
 		events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
+		issuer: options.Issuer, testClock: options.TestClock,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.webhooks = options.Webhooks
@@ -100,6 +107,8 @@ func newAPI(options Options) (*api, error) {
 	a.registerKinds()
 	a.registerCodeLists()
 	a.registerStatistics()
+	a.registerKeys()
+	a.registerTestClock()
 	a.registerProblems()
 	a.registerHealth()
 	return a, a.serveDocument()

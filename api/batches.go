@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 	"singlewindow/declare/batch"
 	"singlewindow/declare/sheet"
 )
@@ -53,7 +54,7 @@ func (a *api) registerBatches() {
 		description: "The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. " +
 			"202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. " +
 			"The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.",
-		security: tenantKey,
+		security: tenantKey, scope: account.FileBatches,
 		problems: []problemCode{codeBatchTooLarge, codeIdempotencyMissing, codeIdempotencyInvalid, codeKeyReused, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
 	})
 	receive.MaxBodyBytes, receive.BodyReadTimeout = batch.MostBytes, uploadPause
@@ -67,26 +68,26 @@ func (a *api) registerBatches() {
 
 	handle(a, a.operation(route{
 		id: "list-batches", method: http.MethodGet, path: "/v1/batches", tag: "Batches",
-		summary: "The batches", description: "The latest first, a page at a time.", security: tenantKey,
+		summary: "The batches", description: "The latest first, a page at a time.", security: tenantKey, scope: account.FileBatches,
 	}), a.listBatches)
 	handle(a, a.operation(route{
 		id: "get-batch", method: http.MethodGet, path: "/v1/batches/{id}", tag: "Batches",
 		summary:     "How far a batch is",
 		description: "format, encoding and sheet are those that were found. refused: the file itself cannot be read, errors says why, and nothing was filed. done: every item has its verdict.",
-		security:    tenantKey, problems: []problemCode{codeResourceMissing},
+		security:    tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing},
 	}), a.getBatch)
 	handle(a, a.operation(route{
 		id: "list-batch-rows", method: http.MethodGet, path: "/v1/batches/{id}/rows", tag: "Batches",
 		summary: "What became of the rows of a batch",
 		description: "One entry for each declaration, in the order of its first row. filed: it has its own receipt; status is where it stands now, and errors holds what agencies have against it by now. " +
 			"rejected: errors says why, and nothing was filed for it. valid: a dry run found nothing, or another item kept an all-or-nothing batch from being filed. Every error names sheet, row and column.",
-		security: tenantKey, problems: []problemCode{codeResourceMissing},
+		security: tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing},
 	}), a.listBatchRows)
 	handle(a, a.operation(route{
 		id: "get-batch-file", method: http.MethodGet, path: "/v1/batches/{id}/file", tag: "Batches", media: mediaCSV, also: mediaXLSX,
 		summary:     "The marked-up file",
 		description: "The table as it came, with the wrong cells coloured (in XLSX) and a last column that says what is wrong, also what agencies answered later. For NDJSON a table of lines and messages. Texts that a spreadsheet program would take for a formula are escaped.",
-		security:    tenantKey, problems: []problemCode{codeResourceMissing, codeBatchNoTable},
+		security:    tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing, codeBatchNoTable},
 	}), a.markedUp)
 	a.registerMappings()
 	a.registerTemplates()
@@ -97,8 +98,8 @@ func (a *api) registerMappings() {
 		id: "save-batch-mapping", method: http.MethodPut, path: "/v1/batch-mappings/{name}", tag: "Batches",
 		summary:     "Save a column mapping",
 		description: "Says which column of a kind each heading of your own files is; - leaves a column out. Name it in mapping when you hand in a file. One of the same name is replaced; batches handed in before are not touched.",
-		security:    tenantKey,
-		problems:    []problemCode{codeMappingRefused, codeMappingTooLarge, codeJSONInvalid, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
+		security:    tenantKey, scope: account.FileBatches,
+		problems: []problemCode{codeMappingRefused, codeMappingTooLarge, codeJSONInvalid, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
 	})
 	save.MaxBodyBytes, save.BodyReadTimeout, save.SkipValidateBody = mostMappingBytes+1, mappingReadTimeout, true
 	save.Metadata = map[string]any{metadataTooLarge: string(codeMappingTooLarge)}
@@ -106,11 +107,11 @@ func (a *api) registerMappings() {
 	handle(a, save, a.saveMapping)
 	handle(a, a.operation(route{
 		id: "get-batch-mapping", method: http.MethodGet, path: "/v1/batch-mappings/{name}", tag: "Batches",
-		summary: "A column mapping", description: "As it was saved.", security: tenantKey, problems: []problemCode{codeResourceMissing},
+		summary: "A column mapping", description: "As it was saved.", security: tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing},
 	}), a.getMapping)
 	handle(a, a.operation(route{
 		id: "list-batch-mappings", method: http.MethodGet, path: "/v1/batch-mappings", tag: "Batches",
-		summary: "The column mappings", description: "All of them, by name.", security: tenantKey,
+		summary: "The column mappings", description: "All of them, by name.", security: tenantKey, scope: account.FileBatches,
 	}), a.listMappings)
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 )
 
 // Slow lines may take this long to bring the longest declaration.
@@ -34,7 +35,7 @@ func (a *api) registerDeclarations() {
 		summary: "File a declaration",
 		description: "Checks the declaration, makes every agency's message and writes all of it down. 202 means: on disk, every message valid, nothing sent yet. " +
 			"Everything that must be mended is told at once, for all agencies. Asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true.",
-		security: tenantKey,
+		security: tenantKey, scope: account.WriteDeclarations,
 		problems: []problemCode{codeJSONInvalid, codeJSONTooLarge, codeDeclarationRefused, codeReferenceUsed, codeIdempotencyMissing, codeIdempotencyInvalid, codeKeyReused, codeKeyInFlight,
 			codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
 	})
@@ -45,8 +46,8 @@ func (a *api) registerDeclarations() {
 		id: "validate-declaration", method: http.MethodPost, path: "/v1/declarations:validate", tag: "Declarations",
 		summary:     "Try a declaration without filing it",
 		description: "Does what filing does, up to the point where something would be written down: every agency's XML and every fault. A declaration with faults is answered 200 with valid false: that is the answer.",
-		security:    tenantKey,
-		problems:    []problemCode{codeJSONTooLarge, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
+		security:    tenantKey, scope: account.WriteDeclarations,
+		problems: []problemCode{codeJSONTooLarge, codeBodyUnsupported, codeBodyMissing, codeBodyIncomplete, codeBodyTimeout},
 	})
 	takesDeclaration(a, &validate)
 	handle(a, validate, a.validate)
@@ -56,15 +57,15 @@ func (a *api) registerDeclarations() {
 		summary: "Find declarations",
 		description: "Those of your declarations that every parameter agrees with, the latest received first, a page at a time: ask again with after set to next. " +
 			"What is filed meanwhile comes before the first page and moves nothing on the others. A number is looked for exactly as it is written, without spaces around it.",
-		security: tenantKey,
+		security: tenantKey, scope: account.ReadDeclarations,
 	}), a.find)
 
 	get := a.operation(route{
 		id: "get-declaration", method: http.MethodGet, path: "/v1/declarations/{id}", tag: "Declarations",
 		summary:     "Where a declaration stands",
 		description: "Its one overall status, whose move it is, and each agency's decision, numbers and errors. The ETag saves reading the same twice.",
-		security:    tenantKey,
-		problems:    []problemCode{codeResourceMissing},
+		security:    tenantKey, scope: account.ReadDeclarations,
+		problems: []problemCode{codeResourceMissing},
 	})
 	get.Responses["200"].Content["application/json"].Schema = a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[declare.Status](), true, "")
 	get.Responses["304"] = &huma.Response{Description: "It stands as If-None-Match knows it"}
@@ -74,8 +75,8 @@ func (a *api) registerDeclarations() {
 		id: "get-message", method: http.MethodGet, path: "/v1/declarations/{id}/messages/{agency}", tag: "Declarations", media: "application/xml",
 		summary:     "The XML an agency gets",
 		description: "The exact bytes that were, or are to be, sent.",
-		security:    tenantKey,
-		problems:    []problemCode{codeResourceMissing},
+		security:    tenantKey, scope: account.ReadDeclarations,
+		problems: []problemCode{codeResourceMissing},
 	}), a.message)
 }
 

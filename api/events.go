@@ -54,7 +54,7 @@ func (a *api) registerEvents() {
 		summary: "What happened to your declarations",
 		description: "Every event of every declaration of yours, in one order that never changes: those of one declaration by their numbers, none missing, none twice. " +
 			"Ask for what comes after a cursor and go on from next; fewer events than limit are all there are by now. " + streamText + typesText(),
-		security: tenantKey,
+		security: tenantKey, scope: account.ReadEvents,
 		problems: []problemCode{codeStreamsTooMany},
 	})
 	feed.Middlewares = append(huma.Middlewares{a.inTurn}, feed.Middlewares...)
@@ -65,8 +65,8 @@ func (a *api) registerEvents() {
 		id: "list-events", method: http.MethodGet, path: "/v1/declarations/{id}/events", tag: "Events", also: mediaStream,
 		summary:     "What happened to a declaration",
 		description: "In order, numbered from 1 without gaps. " + streamText + typesText(),
-		security:    tenantKey,
-		problems:    []problemCode{codeResourceMissing, codeStreamsTooMany},
+		security:    tenantKey, scope: account.ReadEvents,
+		problems: []problemCode{codeResourceMissing, codeStreamsTooMany},
 	})
 	list.Middlewares = append(huma.Middlewares{a.inTurn}, list.Middlewares...)
 	a.givesPage(&list, reflect.TypeFor[EventList]())

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 )
 
 // examples holds one answer per operation that has one, named by its id.
@@ -33,11 +34,12 @@ const (
 type route struct {
 	id, method, path, tag, summary, description string
 
-	status   int           // of success; 200 when not said
-	media    string        // of success; application/json when not said
-	also     string        // another media type of success, on demand
-	security string        // tenantKey, agencyCredential, or nobody's
-	problems []problemCode // besides those every operation may answer with
+	status   int            // of success; 200 when not said
+	media    string         // of success; application/json when not said
+	also     string         // another media type of success, on demand
+	security string         // tenantKey, agencyCredential, or nobody's
+	scope    account.Scopes // with tenantKey: what the key must allow; 0: any key may
+	problems []problemCode  // besides those every operation may answer with
 }
 
 // operation makes huma's operation of a route: documented with an example and
@@ -67,13 +69,17 @@ func (a *api) operation(r route) huma.Operation {
 	codes := append(slices.Clone(r.problems), codeParameterInvalid, codeAcceptUnsupported, codeInternal, codeUnavailable)
 	switch r.security {
 	case tenantKey:
-		operation.Middlewares = append(operation.Middlewares, a.tenantOnly)
+		operation.Middlewares = append(operation.Middlewares, a.tenantOnly(r.scope))
+		operation.Security = append(operation.Security, map[string][]string{tenantKey: r.scope.Names()}, map[string][]string{accessToken: r.scope.Names()})
+		if r.scope != 0 {
+			codes = append(codes, codeScopeMissing)
+		}
 	case agencyCredential:
 		operation.Middlewares = append(operation.Middlewares, a.agencyOnly)
+		operation.Security = append(operation.Security, map[string][]string{agencyCredential: {}})
 	}
 	if r.security != "" {
 		codes = append(codes, codeCredentialMissing, codeCredentialUnknown)
-		operation.Security = append(operation.Security, map[string][]string{r.security: {}})
 	}
 	a.documentProblems(&operation, codes)
 	return operation
@@ -105,12 +111,13 @@ func (a *api) serveDocument() error {
 	document := a.huma.OpenAPI()
 	document.Info.Description = "One declaration in, every agency informed, one answer back. Problems are application/problem+json; decide by their code."
 	document.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
-	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Batches"}, {Name: "Events"}, {Name: "Webhooks"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Statistics"}, {Name: "Problems"}, {Name: "Health"}}
+	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Batches"}, {Name: "Events"}, {Name: "Webhooks"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Statistics"}, {Name: "Keys"}, {Name: "Test world"}, {Name: "Problems"}, {Name: "Health"}}
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		tenantKey:        {Type: "http", Scheme: "bearer", BearerFormat: "sw_live_…", Description: "An enterprise's API key"},
+		tenantKey:        {Type: "http", Scheme: "bearer", BearerFormat: "sw_live_…", Description: "An enterprise's API key, with the scopes named by the operation; sw_test_… is one of the test world, where every answer carries Singlewindow-World: test"},
+		accessToken:      {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token of the issuer that the gateway is configured with, by OAuth 2 client credentials; its claim scope holds the scopes named by the operation"},
 		agencyCredential: {Type: "http", Scheme: "bearer", BearerFormat: "swa_…", Description: "An agency's credential: good for its own notices"},
 	}
-	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices, documentFiles, a.documentWebhooks} {
+	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices, documentFiles, documentOrders, a.documentWebhooks} {
 		if err := complete(document); err != nil {
 			return fmt.Errorf("openapi: %w", err)
 		}

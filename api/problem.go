@@ -75,6 +75,7 @@ func diagnose(err error) finding {
 		unreadable *declare.Unreadable
 		lost       *lostBody
 		idle       *notReady
+		lacking    *missingScope
 	)
 	about, isFile := batchFinding(err)
 	switch {
@@ -82,6 +83,8 @@ func diagnose(err error) finding {
 		return about
 	case errors.As(err, &own):
 		return finding{code: own.code, faults: own.faults, headers: challenge(own.code)}
+	case errors.As(err, &lacking):
+		return lacking.finding()
 	case errors.As(err, &refusal):
 		return finding{code: codeOfRefusal(refusal.Faults), faults: declare.Refusals(refusal.Faults)}
 	case errors.As(err, &used):
@@ -245,6 +248,9 @@ func humaProblem(ctx huma.Context, status int, _ string, errs ...error) huma.Sta
 func diagnoseHuma(r *request, status int, errs []error) finding {
 	switch status {
 	case http.StatusBadRequest:
+		if len(errs) > 0 { // there is a body, of no JSON
+			return finding{code: codeJSONInvalid, faults: []declare.Fault{{Code: string(codeJSONInvalid)}}}
+		}
 		return finding{code: codeBodyMissing}
 	case http.StatusRequestTimeout:
 		return finding{code: codeBodyTimeout}
@@ -264,11 +270,23 @@ func parameterFinding(errs []error) finding {
 	for _, err := range errs {
 		var detail *huma.ErrorDetail
 		if errors.As(err, &detail) {
-			in, name, _ := strings.Cut(detail.Location, ".")
-			found.faults = append(found.faults, declare.Fault{Code: string(codeParameterInvalid), Pointer: "/" + in + "/" + escapePointer(name)})
+			found.faults = append(found.faults, declare.Fault{Code: string(codeParameterInvalid), Pointer: pointerOf(detail.Location)})
 		}
 	}
 	return found
+}
+
+// pointerOf reads huma's path of a parameter, query.limit, or of a place in a
+// body, body.scopes[0].
+func pointerOf(location string) string {
+	in, name, found := strings.Cut(location, ".")
+	switch {
+	case !found:
+		return "/" + in
+	case in == "body":
+		return "/" + in + "/" + strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(name)
+	}
+	return "/" + in + "/" + escapePointer(name)
 }
 
 // escapePointer escapes one reference token as RFC 6901 says.

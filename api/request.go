@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"singlewindow/declare/account"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -36,6 +38,7 @@ type request struct {
 	asker
 	api    *api
 	tenant string // set by tenantOnly
+	scopes account.Scopes
 	opened func() // set by inTurn, to be called when a stream has begun
 }
 
@@ -100,18 +103,6 @@ func (a *api) refuse(r *request, err error) {
 	// The answer cannot be given to a client that is gone: huma says so on
 	// stderr, and nobody else waits for it.
 	_ = huma.WriteErr(a.huma, r, http.StatusInternalServerError, "", err)
-}
-
-// tenantOnly lets requests with a tenant's key pass, before their body is read.
-func (a *api) tenantOnly(ctx huma.Context, next func(huma.Context)) {
-	r := ctx.(*request)
-	principal, err := authenticate(r, a.accounts.Authenticate)
-	if err != nil {
-		a.refuse(r, err)
-		return
-	}
-	r.tenant = principal.Tenant
-	next(r)
 }
 
 // agencyOnly lets an agency pass to its own address.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 	"singlewindow/declare/clearance"
 )
 
@@ -17,7 +18,7 @@ func (a *api) registerStatistics() {
 		description: "Of your own declarations, from their events: stages that ended in the period, each with how often, median and 90th percentile, for the whole declaration and for each agency. " +
 			"Every moment from acceptance to release is one stage's: delivery (the gateway's), task (an operator's), acceptance, review, inspection, suspension, cancellation (the agency's), documents, payment (yours). " +
 			"total is the time from acceptance to release. Both percentiles are times that occurred: the least that half, or nine of ten, did not exceed. Events are counted in within seconds.",
-		security: tenantKey,
+		security: tenantKey, scope: account.ReadDeclarations,
 	}), a.clearanceTimes)
 }
 

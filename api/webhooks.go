@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"singlewindow/declare"
+	"singlewindow/declare/account"
 	"singlewindow/declare/event"
 	"singlewindow/declare/webhook"
 )
@@ -39,30 +40,30 @@ func (a *api) registerWebhooks() {
 		summary: "Have events sent to an address",
 		description: "What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. " +
 			"The address must be on the public internet and use https, unless an operator has allowed it.",
-		security: tenantKey, problems: slices.Concat(creates, takes, []problemCode{codeWebhookTooMany}),
+		security: tenantKey, scope: account.ManageWebhooks, problems: slices.Concat(creates, takes, []problemCode{codeWebhookTooMany}),
 	})), a.createWebhook)
 	handle(a, a.operation(route{
 		id: "list-webhooks", method: http.MethodGet, path: "/v1/webhooks", tag: "Webhooks",
-		summary: "The webhooks", description: "All of them, the oldest first.", security: tenantKey,
+		summary: "The webhooks", description: "All of them, the oldest first.", security: tenantKey, scope: account.ManageWebhooks,
 	}), a.listWebhooks)
 	handle(a, a.operation(route{
 		id: "get-webhook", method: http.MethodGet, path: "/v1/webhooks/{id}", tag: "Webhooks",
-		summary: "A webhook", security: tenantKey, problems: missing,
+		summary: "A webhook", security: tenantKey, scope: account.ManageWebhooks, problems: missing,
 		description: "on: it is sent to. paused: you stopped it. parked: nothing arrived for as long as the schedule goes, more than three days. gone: it answered 410. Events wait while it is not on, and none is lost; set state to on to go on.",
 	}), a.getWebhook)
 	handle(a, a.takesWebhook(a.operation(route{
 		id: "change-webhook", method: http.MethodPatch, path: "/v1/webhooks/{id}", tag: "Webhooks",
 		summary: "Change a webhook", description: "What is left out stays. State can be set to on or paused.",
-		security: tenantKey, problems: slices.Concat(takes, missing),
+		security: tenantKey, scope: account.ManageWebhooks, problems: slices.Concat(takes, missing),
 	})), a.changeWebhook)
 	handle(a, a.operation(route{
 		id: "delete-webhook", method: http.MethodDelete, path: "/v1/webhooks/{id}", status: http.StatusNoContent, tag: "Webhooks",
-		summary: "Delete a webhook", description: "Nothing is sent there any more, and its secrets end.", security: tenantKey, problems: missing,
+		summary: "Delete a webhook", description: "Nothing is sent there any more, and its secrets end.", security: tenantKey, scope: account.ManageWebhooks, problems: missing,
 	}), a.deleteWebhook)
 	handle(a, a.operation(route{
 		id: "rotate-webhook-secret", method: http.MethodPost, path: "/v1/webhooks/{id}/secrets", status: http.StatusCreated, tag: "Webhooks",
 		summary: "Give a webhook a new secret", description: "secret is told in this answer and never again. For 24 hours the one before signs too: webhook-signature then holds two signatures, and one that verifies is enough.",
-		security: tenantKey, problems: slices.Concat(creates, missing),
+		security: tenantKey, scope: account.ManageWebhooks, problems: slices.Concat(creates, missing),
 	}), a.rotateWebhook)
 	a.registerDeliveries(creates, takes, missing)
 }
@@ -71,25 +72,25 @@ func (a *api) registerDeliveries(creates, takes, missing []problemCode) {
 	handle(a, a.operation(route{
 		id: "test-webhook", method: http.MethodPost, path: "/v1/webhooks/{id}/test", status: http.StatusAccepted, tag: "Webhooks",
 		summary: "Send a test event", description: "An event of type webhook.test that stands in no feed and is about no declaration. Ask for the deliveries to see how it went.",
-		security: tenantKey, problems: slices.Concat(creates, missing, []problemCode{codeWebhookOff}),
+		security: tenantKey, scope: account.ManageWebhooks, problems: slices.Concat(creates, missing, []problemCode{codeWebhookOff}),
 	}), a.testWebhook)
 	handle(a, a.operation(route{
 		id: "list-webhook-deliveries", method: http.MethodGet, path: "/v1/webhooks/{id}/deliveries", tag: "Webhooks",
 		summary: "What was sent to a webhook",
 		description: "The latest event first. waiting: an earlier event of the same declaration goes first. pending: it is sent at nextAt. delivered: the answer was one of 2xx. parked: it was given up after the last attempt, and can be sent again. " +
 			"reason of the last attempt: status, redirect (not followed), gone (410), timeout, unreachable, tls, forbidden (the address is not allowed), broken, unsigned, lapsed or stopped (the gateway ended meanwhile), deleted.",
-		security: tenantKey, problems: missing,
+		security: tenantKey, scope: account.ManageWebhooks, problems: missing,
 	}), a.listDeliveries)
 	handle(a, a.operation(route{
 		id: "resend-webhook-delivery", method: http.MethodPost, path: "/v1/webhooks/{id}/deliveries/{event}/resend", status: http.StatusAccepted, tag: "Webhooks",
 		summary: "Send one event again", description: "With all its attempts, in its declaration's order; one that is still to come goes now. Its webhook-id stays the same.",
-		security: tenantKey, problems: missing,
+		security: tenantKey, scope: account.ManageWebhooks, problems: missing,
 	}), a.resendDelivery)
 	handle(a, a.takesWebhook(a.operation(route{
 		id: "resend-webhook-deliveries", method: http.MethodPost, path: "/v1/webhooks/{id}/resend", status: http.StatusAccepted, tag: "Webhooks",
 		summary:     "Send the events of a time again",
 		description: "Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.",
-		security:    tenantKey, problems: slices.Concat(takes, missing),
+		security:    tenantKey, scope: account.ManageWebhooks, problems: slices.Concat(takes, missing),
 	})), a.resendDeliveries)
 }
 

@@ -79,7 +79,7 @@ func TestKeys(t *testing.T) {
 	key, err := accounts.CreateKey(t.Context(), "acme", "warehouse")
 	must(t, err)
 	principal, err := accounts.Authenticate(t.Context(), key.Secret)
-	if err != nil || principal != (account.Principal{Tenant: "acme", KeyID: key.ID}) {
+	if err != nil || principal != (account.Principal{Tenant: "acme", KeyID: key.ID, Scopes: account.AllScopes}) {
 		t.Errorf("%+v %v", principal, err)
 	}
 	wrong := key.Secret[:len(key.Secret)-2] + map[bool]string{true: "00", false: "10"}[!strings.HasSuffix(key.Secret, "00")]

@@ -102,6 +102,8 @@ type lineOptions struct {
 	settings []string // more of the gateways' flags
 	via      string   // the URL the gateway is given; "": the database's own
 
+	more []string // arguments of the gateways
+
 	hold func(given answer, err error, took time.Duration) // sees every answer to the load; may be nil
 }
 
@@ -300,6 +302,7 @@ func (l *line) launch(t *testing.T, gateway *door) {
 	for name, office := range l.offices {
 		arguments = append(arguments, "--agency", name+"=http://"+office.address+","+l.acceptFile(name))
 	}
+	arguments = append(arguments, l.more...)
 	gateway.process = l.start(t, "singlewindow", "gateway", arguments...)
 }
 

@@ -39,4 +39,7 @@
 // agency whose folder says idempotent answers a copy like the first instead.
 // Notices sent are lines of a second ledger; after a restart the two together
 // tell which notices are still owed.
+//
+// The schedule of what is owed about some messages can be moved nearer, as if
+// time had passed for them: [Simulator.Owing] and [Simulator.Advance].
 package simulated

@@ -46,7 +46,7 @@ func (s *Simulator) pay(ctx context.Context, d debt) (debt, bool) {
 	}
 	s.record(d, next, body, status)
 	d.owed, d.attempt = d.owed[1:], 0
-	d.due = s.options.Clock.Now().Add(s.options.Pace)
+	d.later(s.options.Clock.Now(), s.options.Pace)
 	return d, len(d.owed) > 0
 }
 

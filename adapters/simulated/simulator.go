@@ -80,7 +80,7 @@ func Open(agency *adapters.Agency, options Options) (*Simulator, error) {
 		agency: agency, options: options, taken: map[string]adapters.Effect{}, bent: map[string]int{},
 		client: &http.Client{Timeout: noticeTimeout, Transport: &http.Transport{MaxIdleConns: senders, MaxIdleConnsPerHost: senders}},
 	}
-	s.outbox = newOutbox(options.Clock, s.pay)
+	s.outbox = newOutbox(options.Clock, options.Pace, s.pay)
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	now := options.Clock.Now().UTC()
 	s.serial = uint64(now.Sub(time.Date(now.Year(), 1, 1, 0, 0, 0, 0, time.UTC))/time.Second) * serialsPerSecond
@@ -151,6 +151,26 @@ func (s *Simulator) Drain(ctx context.Context) error {
 	s.taking.Lock()
 	defer s.taking.Unlock()
 	return s.outbox.drain(ctx)
+}
+
+// Owing gives the delivery ids of the messages about which notices are owed.
+// The simulator must run.
+func (s *Simulator) Owing(ctx context.Context) ([]string, error) {
+	found, err := s.outbox.ask(ctx, s.stopped, move{})
+	return found.owing, err
+}
+
+// Advance moves the schedule of the notices owed about these deliveries nearer,
+// as if the time had passed, and tells how many became due by that. Nothing
+// else is moved: not the schedule of other deliveries, and not the times the
+// notices bear. The simulator must run.
+func (s *Simulator) Advance(ctx context.Context, deliveries []string, by time.Duration) (due int, err error) {
+	wanted := map[string]bool{}
+	for _, delivery := range deliveries {
+		wanted[delivery] = true
+	}
+	done, err := s.outbox.ask(ctx, s.stopped, move{deliveries: wanted, by: by})
+	return done.due, err
 }
 
 // Refused counts the notices the gateway refused for good since the start.

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"singlewindow/adapters"
+	"singlewindow/declare/account"
 )
 
 // withStore runs work on the ledger, beside a running gateway or alone.
@@ -46,22 +50,172 @@ func tenantCommand() *cobra.Command {
 }
 
 func keyCommand() *cobra.Command {
-	command := &cobra.Command{Use: "key", Short: "API keys of enterprises"}
-	create := &cobra.Command{
-		Use: "create TENANT NAME", Short: "Make an API key and print it, once", Args: cobra.ExactArgs(2),
+	command := &cobra.Command{Use: "keys", Aliases: []string{"key"}, Short: "API keys of enterprises, in the live and in the test world"}
+	command.AddCommand(createKeyCommand(), listKeysCommand(), rotateKeyCommand(), revokeKeyCommand())
+	for _, sub := range command.Commands() {
+		addSettings(sub)
+	}
+	return command
+}
+
+// keyring is what every command about keys is told.
+type keyring struct {
+	tenant string
+	test   bool
+}
+
+func (k *keyring) addFlags(command *cobra.Command) {
+	command.Flags().StringVar(&k.tenant, "tenant", "", "the enterprise's id")
+	command.Flags().BoolVar(&k.test, "test", false, "in the test world: keys sw_test_…")
+}
+
+// with runs work on the accounts of the world that is meant.
+func (k *keyring) with(command *cobra.Command, work func(context.Context, *account.Accounts) error) error {
+	if k.tenant == "" {
+		return usageError{errors.New("--tenant is needed")}
+	}
+	return withStore(command, func(ctx context.Context, opened *store) error {
+		if !k.test {
+			return work(ctx, opened.accounts)
+		}
+		s, err := readSettings(command)
+		if err != nil {
+			return err
+		}
+		apart, err := opened.testStore(ctx, s, newLog())
+		if err != nil {
+			return err
+		}
+		return errors.Join(work(ctx, apart.accounts), apart.close())
+	})
+}
+
+func createKeyCommand() *cobra.Command {
+	var k keyring
+	var name, expires string
+	var scopes []string
+	command := &cobra.Command{
+		Use: "create [TENANT [NAME]]", Short: "Make an API key and print it, once; --test makes the enterprise in the test world as well", Args: cobra.MaximumNArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command, func(ctx context.Context, opened *store) error {
-				key, err := opened.accounts.CreateKey(ctx, arguments[0], arguments[1])
-				if err != nil {
-					return err
+			for i, target := range []*string{&k.tenant, &name}[:len(arguments)] {
+				*target = arguments[i]
+			}
+			order := account.KeyOrder{Name: name, Scopes: scopes}
+			if _, known := account.ParseScopes(scopes); !known {
+				return usageError{fmt.Errorf("--scope is one of %v", account.AllScopes.Names())}
+			}
+			var err error
+			if order.Expires, err = parseEnd(expires); err != nil {
+				return usageError{err}
+			}
+			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
+				if k.test {
+					if err := accounts.CreateTenant(ctx, k.tenant, k.tenant); err != nil && !errors.Is(err, account.ErrTenantExists) {
+						return err
+					}
 				}
-				_, err = fmt.Fprintln(command.OutOrStdout(), key.Secret)
-				return err
+				return printKey(command)(accounts.MakeKey(ctx, k.tenant, order))
 			})
 		},
 	}
-	addSettings(create)
-	command.AddCommand(create)
+	k.addFlags(command)
+	command.Flags().StringVar(&name, "name", "key", "what it is for; at most two of one name are live")
+	command.Flags().StringSliceVar(&scopes, "scope", nil, "what it may do; may be repeated (default: everything)")
+	command.Flags().StringVar(&expires, "expires", "", "when it ends, 2027-01-31 or 2027-01-31T12:00:00Z (default: never)")
+	return command
+}
+
+func parseEnd(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(form, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("--expires is a date, 2027-01-31, or a time, 2027-01-31T12:00:00Z")
+}
+
+func printKey(command *cobra.Command) func(account.Key, error) error {
+	return func(key account.Key, err error) error {
+		if err == nil {
+			_, err = fmt.Fprintln(command.OutOrStdout(), key.Secret)
+		}
+		return err
+	}
+}
+
+func listKeysCommand() *cobra.Command {
+	var k keyring
+	command := &cobra.Command{
+		Use: "list", Short: "List an enterprise's keys, without their secrets", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
+				keys, err := accounts.Keys(ctx, k.tenant)
+				if err != nil {
+					return err
+				}
+				table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
+				for _, key := range keys {
+					fmt.Fprintf(table, "%s\t%s\t%s\tcreated %s\texpires %s\tused %s\t%s\n", key.ID, key.Name, keyState(accounts, key),
+						momentText(key.CreatedAt), momentText(key.ExpiresAt), momentText(key.LastUsedAt), strings.Join(key.Scopes.Names(), " "))
+				}
+				return table.Flush()
+			})
+		},
+	}
+	k.addFlags(command)
+	return command
+}
+
+func keyState(accounts *account.Accounts, key account.Key) string {
+	switch {
+	case !key.RevokedAt.IsZero():
+		return "revoked"
+	case !accounts.Live(key):
+		return "expired"
+	}
+	return "live"
+}
+
+func momentText(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return at.Format(time.RFC3339)
+}
+
+func rotateKeyCommand() *cobra.Command {
+	var k keyring
+	var grace time.Duration
+	command := &cobra.Command{
+		Use: "rotate KEY-ID", Short: "Make a key that follows another and print it, once", Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if grace < 0 || grace > account.LongestGrace {
+				return usageError{fmt.Errorf("--grace is at most %v", account.LongestGrace)}
+			}
+			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
+				return printKey(command)(accounts.RotateKey(ctx, k.tenant, arguments[0], grace, "", func(account.Key) error { return nil }))
+			})
+		},
+	}
+	k.addFlags(command)
+	command.Flags().DurationVar(&grace, "grace", 24*time.Hour, "how long the old one is good yet")
+	return command
+}
+
+func revokeKeyCommand() *cobra.Command {
+	var k keyring
+	command := &cobra.Command{
+		Use: "revoke KEY-ID", Short: "End a key, for good; gateways refuse it at the latest five seconds later", Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
+				return accounts.RevokeKey(ctx, k.tenant, arguments[0])
+			})
+		},
+	}
+	k.addFlags(command)
 	return command
 }
 

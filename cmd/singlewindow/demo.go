@@ -89,6 +89,9 @@ func demoCommand() *cobra.Command {
 			if !command.Flags().Changed("data") {
 				s.Data = filepath.Join(s.Data, "demo")
 			}
+			if !command.Flags().Changed("test-world") {
+				s.TestWorld = "on"
+			}
 			ctx, stop := untilStopped(command)
 			defer stop()
 			return demo(ctx, command.OutOrStdout(), s, once)
@@ -207,11 +210,9 @@ func (st *stage) credentials(ctx context.Context) (map[string]string, error) {
 	if err := accounts.CreateTenant(ctx, demoTenant, "Demonstration"); err != nil && !errors.Is(err, account.ErrTenantExists) {
 		return nil, err
 	}
-	key, err := accounts.CreateKey(ctx, demoTenant, "demonstration")
-	if err != nil {
+	if err := st.demoKey(ctx, accounts); err != nil {
 		return nil, err
 	}
-	st.key = key.Secret
 	all, err := adapters.LoadAll(adapters.Embedded(), nil)
 	if err != nil {
 		return nil, err
@@ -226,6 +227,25 @@ func (st *stage) credentials(ctx context.Context) (map[string]string, error) {
 		agency.Close()
 	}
 	return credentials, nil
+}
+
+// demoKey makes a key for this run; those of earlier runs are over.
+func (st *stage) demoKey(ctx context.Context, accounts *account.Accounts) error {
+	const name = "demonstration"
+	earlier, err := accounts.Keys(ctx, demoTenant)
+	if err != nil {
+		return err
+	}
+	for _, key := range earlier {
+		if key.Name == name && accounts.Live(key) {
+			if err := accounts.RevokeKey(ctx, demoTenant, key.ID); err != nil {
+				return err
+			}
+		}
+	}
+	key, err := accounts.CreateKey(ctx, demoTenant, name)
+	st.key = key.Secret
+	return err
 }
 
 // user makes the demonstration's user, or gives it a new password.

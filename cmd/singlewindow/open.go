@@ -36,6 +36,7 @@ type store struct {
 	accounts  *account.Accounts
 	clearance *clearance.Clearance
 	ids       *declare.IDs
+	test      bool                    // it is the test world's
 	private   *privatepostgres.Server // nil when the database is somebody else's
 	options   privatepostgres.Options // of the private one
 	stopBy    time.Time               // when a fast stop of the private one is given up; zero: in its own time
@@ -72,7 +73,11 @@ func (o *store) connect(ctx context.Context, s settings, url string, log *slog.L
 	if err != nil {
 		return err
 	}
-	if o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader); err != nil {
+	openAccounts := account.Open
+	if o.test {
+		openAccounts = account.OpenTest
+	}
+	if o.accounts, err = openAccounts(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader); err != nil {
 		return err
 	}
 	o.clearance, err = clearance.Open(ctx, o.ledger, time.Now, clearance.DefaultPause, log)
@@ -149,6 +154,8 @@ type gateway struct {
 	webhooks *webhook.Webhooks
 	handler  http.Handler
 	stopping atomic.Bool
+	world    *testWorld                                                                       // beside it; nil when there is none
+	clock    func(ctx context.Context, tenant string, by time.Duration) (api.TestTime, error) // of the test world; else nil
 }
 
 func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, error) {
@@ -192,13 +199,17 @@ func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error 
 	if err := g.openWebhooks(ctx, s, log); err != nil {
 		return err
 	}
+	issuer, err := s.issuer(log)
+	if err != nil {
+		return err
+	}
 	g.handler = split(
 		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
 		api.New(api.Options{
 			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
-			Webhooks: g.webhooks,
+			Webhooks: g.webhooks, Issuer: issuer, TestClock: g.clock,
 		}))
-	return nil
+	return g.openWorld(ctx, s, log)
 }
 
 // newsEvery is how often events are looked for while somebody follows them.
@@ -259,6 +270,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	helpers.Go(func() { g.clearance.Run(beside) })
 	helpers.Go(func() { g.webhooks.Run(beside) })
 	go func() { worked <- g.batches.Run(beside) }()
+	apart := make(chan error, 1)
+	go func() { apart <- g.world.run(beside, delivering, log) }()
 
 	var failure error
 	select {
@@ -281,7 +294,7 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	stopDelivering()
 	select {
 	case err := <-delivered:
-		return errors.Join(failure, err)
+		return errors.Join(failure, err, g.world.awaitEnd(stopping, apart, log))
 	case <-stopping.Done():
 		log.Warn("stopping while agencies still have not answered: they are asked about those messages after the next start")
 		return failure
@@ -354,14 +367,14 @@ func (g *gateway) keepDatabase(ctx context.Context, log *slog.Logger) error {
 }
 
 func (g *gateway) close() error {
+	err := g.world.close()
 	if g.folders != nil {
 		for _, agency := range g.folders.Agencies() {
 			agency.Close()
 		}
 	}
-	var err error
 	if g.slots != nil {
-		err = g.slots.Close()
+		err = errors.Join(err, g.slots.Close())
 	}
 	return errors.Join(err, g.store.close())
 }

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"singlewindow/adapters"
+	"singlewindow/api"
 	"singlewindow/cmd/privatepostgres"
 )
 
@@ -27,10 +30,19 @@ type settings struct {
 	Schemas       string                `yaml:"schemas"`
 	WebhookAllow  string                `yaml:"webhook-allow"`
 	Agencies      map[string]deployment `yaml:"agencies"`
+	TestWorld     string                `yaml:"test-world"`
+	TestPace      string                `yaml:"test-pace"`
+	JWTIssuer     string                `yaml:"jwt-issuer"`
+	JWTAudience   string                `yaml:"jwt-audience"`
+	JWTTenant     string                `yaml:"jwt-tenant-claim"`
 
 	// reread gives the settings as they are now, for what may change under a
 	// running gateway; nil when nothing does.
 	reread func() (settings, error)
+
+	// given stands for the deployments that the settings name: those of the
+	// test world are not configured.
+	given adapters.Deployments
 }
 
 // deployment says where an agency is; its contract is its folder's business.
@@ -45,6 +57,11 @@ var settingHelp = []struct{ name, fallback, help string }{
 	{"data", "", "folder for the private PostgreSQL and the gateway's secret (default: /var/lib/singlewindow as root, else the user's data folder)"},
 	{"postgres-bin", "", "folder of initdb and postgres (default: searched)"},
 	{"agencies", "", "folder of agency folders that replace or extend the built-in ones; watched while serving"},
+	{"test-world", "off", "on: keys that begin with sw_test_ file to simulated agencies, in a world of their own"},
+	{"test-pace", "", "in the test world: time between one notice and the next, as 90s or 1h (default: each agency's own)"},
+	{"jwt-issuer", "", "URL of the OAuth 2 server whose access tokens are taken beside API keys"},
+	{"jwt-audience", "", "what its tokens must say in aud"},
+	{"jwt-tenant-claim", "tenant", "the claim of its tokens that names the tenant"},
 	{"schemas", "", "folder of schemas that agency folders need and may not ship; watched while serving"},
 	{"webhook-allow", "", "CIDR prefixes, separated by commas, that webhooks may be sent to although they are not public; http and any port too"},
 }
@@ -56,6 +73,7 @@ func addSettings(command *cobra.Command) {
 	for _, setting := range settingHelp {
 		flags.String(setting.name, setting.fallback, setting.help)
 	}
+	flags.Lookup("test-world").NoOptDefVal = "on"
 	flags.SetNormalizeFunc(agenciesAlias)
 	if flags.Lookup("agency") == nil { // else the command has an agency of its own to name
 		flags.StringArray("agency", nil, "NAME=URL[,CREDENTIAL-FILE] of an agency; may be repeated")
@@ -76,7 +94,8 @@ func readSettings(command *cobra.Command) (settings, error) {
 	if err != nil {
 		return s, usageError{err}
 	}
-	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas}
+	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas,
+		"test-world": &s.TestWorld, "test-pace": &s.TestPace, "jwt-issuer": &s.JWTIssuer, "jwt-audience": &s.JWTAudience, "jwt-tenant-claim": &s.JWTTenant}
 	targets["webhook-allow"] = &s.WebhookAllow
 	for _, setting := range settingHelp {
 		target := targets[setting.name]
@@ -151,6 +170,9 @@ func (s settings) current() (adapters.Deployments, error) {
 
 // deployments reads the credentials that the configuration names.
 func (s settings) deployments() (adapters.Deployments, error) {
+	if s.given != nil {
+		return s.given, nil
+	}
 	found := adapters.Deployments{}
 	for name, d := range s.Agencies {
 		token := ""
@@ -164,6 +186,42 @@ func (s settings) deployments() (adapters.Deployments, error) {
 		found[name] = adapters.Deployment{URL: d.URL, Token: token}
 	}
 	return found, nil
+}
+
+// testWorld tells whether there shall be one.
+func (s settings) testWorld() (bool, error) {
+	switch s.TestWorld {
+	case "on", "true":
+		return true, nil
+	case "off", "false", "":
+		return false, nil
+	}
+	return false, usageError{errors.New("--test-world is on or off")}
+}
+
+// testPace is the time between notices in the test world, 0 for the agencies'
+// own.
+func (s settings) testPace() (time.Duration, error) {
+	if s.TestPace == "" {
+		return 0, nil
+	}
+	pace, err := time.ParseDuration(s.TestPace)
+	if err != nil || pace <= 0 {
+		return 0, usageError{errors.New("--test-pace is a time such as 90s or 1h")}
+	}
+	return pace, nil
+}
+
+// issuer is the one whose tokens are taken, nil for none.
+func (s settings) issuer(log *slog.Logger) (*api.Issuer, error) {
+	if s.JWTIssuer == "" {
+		return nil, nil
+	}
+	issuer, err := api.NewIssuer(api.IssuerOptions{URL: s.JWTIssuer, Audience: s.JWTAudience, TenantClaim: s.JWTTenant, Now: time.Now, Log: log})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--jwt-issuer, --jwt-audience, --jwt-tenant-claim: %w", err)}
+	}
+	return issuer, nil
 }
 
 // folders gives the agencies' folders: the built-in ones, or those of a folder

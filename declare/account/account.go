@@ -43,15 +43,20 @@ type Accounts struct {
 	ids    *declare.IDs
 	now    func() time.Time
 
+	keyPrefix    string // of the secrets of this world, and of no other
+	agencyPrefix string
+
 	keys     *memory[Principal]
 	agencies *memory[string]
+	tenants  *memory[string]
 }
 
-// Key is a new API key. Secret is told here and never again.
-type Key struct{ ID, Secret string }
-
-// Principal is who asks: a tenant, by one of its keys.
-type Principal struct{ Tenant, KeyID string }
+// Principal is who asks: a tenant, by one of its keys or, without a KeyID, by
+// a token that somebody else vouches for; and what that allows.
+type Principal struct {
+	Tenant, KeyID string
+	Scopes        Scopes
+}
 
 // Open brings the package's tables up to date. The secret, at least 32 bytes,
 // must be the same at every start: with another one every key is unknown.
@@ -69,9 +74,20 @@ func Open(ctx context.Context, ledger *declare.Ledger, secret []byte, ids *decla
 		return nil, err
 	}
 	return &Accounts{
-		ledger: ledger, vault: vault, press: newPress(), ids: ids, now: now,
-		keys: newMemory[Principal](now), agencies: newMemory[string](now),
+		ledger: ledger, vault: vault, press: newPress(), ids: ids, now: now, keyPrefix: keyPrefix, agencyPrefix: agencyPrefix,
+		keys: newMemory[Principal](now), agencies: newMemory[string](now), tenants: newMemory[string](now),
 	}, nil
+}
+
+// OpenTest is [Open] for the test world: its keys and credentials begin in
+// another way, so that whoever holds one sees where it is good, and one of the
+// other world is not even looked for.
+func OpenTest(ctx context.Context, ledger *declare.Ledger, secret []byte, ids *declare.IDs, now func() time.Time, random io.Reader) (*Accounts, error) {
+	a, err := Open(ctx, ledger, secret, ids, now, random)
+	if err == nil {
+		a.keyPrefix, a.agencyPrefix = testKeyPrefix, testAgencyPrefix
+	}
+	return a, err
 }
 
 // CreateTenant writes down an enterprise: id as in acme-forwarding, name as
@@ -87,37 +103,13 @@ func (a *Accounts) CreateTenant(ctx context.Context, id, name string) error {
 	return err
 }
 
-// CreateKey makes a key for a tenant; name says what it is for. The error is
-// [ErrUnknown] when there is no such tenant, or [ErrBadName].
-func (a *Accounts) CreateKey(ctx context.Context, tenant, name string) (Key, error) {
-	if !tenantID.MatchString(tenant) {
-		return Key{}, ErrUnknown
-	}
-	if !isTitle(name) {
-		return Key{}, ErrBadName
-	}
-	secret, err := a.vault.make(keyPrefix)
-	if err != nil {
-		return Key{}, err
-	}
-	key := Key{ID: a.ids.New("key"), Secret: secret}
-	made, err := a.exec(ctx, declare.TenantScope(tenant), "insert_key", tenant, key.ID, name, a.vault.hash(secret), a.moment())
-	if err != nil {
-		return Key{}, err
-	}
-	if !made {
-		return Key{}, ErrUnknown
-	}
-	return key, nil
-}
-
 // CreateAgencyCredential makes the secret under which an agency hands in its
 // notices. Earlier ones stay good.
 func (a *Accounts) CreateAgencyCredential(ctx context.Context, agency string) (string, error) {
 	if !agencyName.MatchString(agency) {
 		return "", ErrBadName
 	}
-	secret, err := a.vault.make(agencyPrefix)
+	secret, err := a.vault.make(a.agencyPrefix)
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +122,7 @@ func (a *Accounts) CreateAgencyCredential(ctx context.Context, agency string) (s
 
 // Authenticate tells whose key this is; [ErrUnknown] when nobody's.
 func (a *Accounts) Authenticate(ctx context.Context, bearer string) (Principal, error) {
-	if !wellFormed(keyPrefix, bearer) {
+	if !isSecret(bearer, keyPrefix, testKeyPrefix) || !wellFormed(a.keyPrefix, bearer) {
 		return Principal{}, ErrUnknown
 	}
 	hash := a.vault.hash(bearer)
@@ -140,7 +132,7 @@ func (a *Accounts) Authenticate(ctx context.Context, bearer string) (Principal, 
 // AuthenticateAgency tells which agency's credential this is; [ErrUnknown]
 // when none's.
 func (a *Accounts) AuthenticateAgency(ctx context.Context, bearer string) (string, error) {
-	if !wellFormed(agencyPrefix, bearer) {
+	if !isSecret(bearer, agencyPrefix, testAgencyPrefix) || !wellFormed(a.agencyPrefix, bearer) {
 		return "", ErrUnknown
 	}
 	hash := a.vault.hash(bearer)
@@ -152,17 +144,34 @@ func (a *Accounts) AuthenticateAgency(ctx context.Context, bearer string) (strin
 	})
 }
 
+// Known tells whether there is such a tenant: [ErrUnknown] when not. It is
+// remembered as briefly as a key.
+func (a *Accounts) Known(ctx context.Context, tenant string) error {
+	if !tenantID.MatchString(tenant) {
+		return ErrUnknown
+	}
+	_, err := a.tenants.recall(tenant, func() (id string, never time.Time, err error) {
+		err = a.ledger.Within(ctx, declare.TenantScope(tenant), func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, statement("tenant_of_id"), tenant).Scan(&id)
+		})
+		return id, never, known(err)
+	})
+	return err
+}
+
 // keyOf asks the database, and writes down once a minute that the key is in
 // use. It also tells when the key expires, the zero time for never.
 func (a *Accounts) keyOf(ctx context.Context, hash []byte) (principal Principal, expires time.Time, err error) {
 	now := a.moment()
 	var until, used *time.Time
+	var scopes []string
 	err = a.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, statement("key_of_hash"), hash).Scan(&principal.Tenant, &principal.KeyID, &until, &used)
+		return tx.QueryRow(ctx, statement("key_of_hash"), hash).Scan(&principal.Tenant, &principal.KeyID, &until, &used, &scopes)
 	})
 	if err != nil {
 		return Principal{}, expires, known(err)
 	}
+	principal.Scopes = scopesOf(scopes)
 	if until != nil {
 		expires = *until
 	}

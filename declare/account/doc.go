@@ -6,6 +6,10 @@
 // under a key of the server's own, which lives outside the database: whoever
 // reads the tables can neither use a secret nor try guesses against it.
 //
+// A key has scopes, what it may do, and may expire. Two of one name may be live,
+// so that one follows the other without a gap; none is ever deleted. Keys of the
+// test world begin with sw_test_, those of the live one with sw_live_.
+//
 // A password is kept as its argon2id hash. Sign-ins are counted by name in the
 // database, so that guessing is slow however many gateways there are, and
 // hashed few at a time, so that they cannot exhaust the memory.

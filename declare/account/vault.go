@@ -13,9 +13,17 @@ import (
 // What a secret begins with, so that people and scanners of leaked files see
 // what it is.
 const (
-	keyPrefix    = "sw_live_"
-	agencyPrefix = "swa_"
+	keyPrefix        = "sw_live_"
+	agencyPrefix     = "swa_"
+	testKeyPrefix    = "sw_test_"
+	testAgencyPrefix = "swa_test_"
 )
+
+// OfTestWorld tells, by how it begins, whether a secret is a key or a
+// credential of the test world.
+func OfTestWorld(secret string) bool {
+	return strings.HasPrefix(secret, testKeyPrefix) || strings.HasPrefix(secret, testAgencyPrefix)
+}
 
 // secretBits of randomness make guessing hopeless; 52 characters carry them.
 const (
@@ -53,6 +61,12 @@ func (v vault) hash(secret string) []byte {
 	mac := hmac.New(sha256.New, v.secret)
 	mac.Write([]byte(secret))
 	return mac.Sum(nil)
+}
+
+// isSecret spares the database what cannot be a secret of such a kind, in
+// either world.
+func isSecret(secret, prefix, testPrefix string) bool {
+	return wellFormed(prefix, secret) || wellFormed(testPrefix, secret)
 }
 
 // wellFormed spares the database what cannot be a secret.

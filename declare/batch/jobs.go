@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,11 +16,30 @@ import (
 )
 
 // River's tables stand in a schema of their own, and its jobs in a queue of
-// that name.
+// that name. Each world has its own: neither works off the other's jobs.
 const (
 	jobSchema = "river"
 	jobQueue  = "batches"
 )
+
+// worldSchema makes the schema of another world's jobs, as the first migration
+// makes that of ours.
+const worldSchema = `CREATE SCHEMA IF NOT EXISTS %[1]s; GRANT USAGE ON SCHEMA %[1]s TO singlewindow_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO singlewindow_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT USAGE, SELECT ON SEQUENCES TO singlewindow_app`
+
+// jobSchema is where the jobs of this world are.
+func (b *Batches) jobSchema() string {
+	if world := b.ledger.World(); world != "" {
+		return jobSchema + "_" + world
+	}
+	return jobSchema
+}
+
+// jobStatement gives the text of sql/<name>.sql for the jobs of this world.
+func (b *Batches) jobStatement(name string) string {
+	return strings.ReplaceAll(statement(name), " "+jobSchema+".", " "+b.jobSchema()+".")
+}
 
 // slicesAtOnce is how many slices one process works on. Slices queue up
 // behind each other, so that many batches advance together.
@@ -62,13 +82,16 @@ func (b *Batches) migrateJobs(ctx context.Context) (err error) {
 		return err
 	}
 	defer pool.Close()
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: jobSchema, Logger: slog.New(slog.DiscardHandler)})
+	if err := b.makeJobSchema(ctx, pool); err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: b.jobSchema(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	// Gateways on one database take turns; the lock ends with the transaction.
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('singlewindow jobs'))"); err != nil {
+		if _, err := tx.Exec(ctx, jobsLock); err != nil {
 			return err
 		}
 		if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
@@ -78,9 +101,25 @@ func (b *Batches) migrateJobs(ctx context.Context) (err error) {
 	})
 }
 
+// jobsLock is what gateways on one database take turns by.
+const jobsLock = "SELECT pg_advisory_xact_lock(hashtext('singlewindow jobs'))"
+
+func (b *Batches) makeJobSchema(ctx context.Context, pool *pgxpool.Pool) error {
+	if b.ledger.World() == "" {
+		return nil // a migration has made it
+	}
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, jobsLock); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf(worldSchema, b.jobSchema()))
+		return err
+	})
+}
+
 // jobWriter can write jobs within other transactions, nothing else.
 func (b *Batches) jobWriter() (*river.Client[pgx.Tx], error) {
-	return river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: jobSchema, Logger: slog.New(slog.DiscardHandler)})
+	return river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: b.jobSchema(), Logger: slog.New(slog.DiscardHandler)})
 }
 
 // jobPool is River's own: it holds one connection to listen, and must not wait
@@ -95,7 +134,7 @@ func (b *Batches) jobWorker(pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{batches: b})
 	return river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: jobSchema, ID: b.ids.New("job"), Logger: slog.New(&quiet{Handler: b.log.Handler(), now: b.now, memory: &memory{said: map[string]time.Time{}}}),
+		Schema: b.jobSchema(), ID: b.ids.New("job"), Logger: slog.New(&quiet{Handler: b.log.Handler(), now: b.now, memory: &memory{said: map[string]time.Time{}}}),
 		Queues: map[string]river.QueueConfig{jobQueue: {MaxWorkers: slicesAtOnce}}, Workers: workers,
 		JobTimeout: b.timing.Job, RescueStuckJobsAfter: b.timing.Job * 3 / 2, SoftStopTimeout: b.timing.Stop, FetchPollInterval: max(b.timing.Sweep, river.FetchCooldownDefault),
 		CompletedJobRetentionPeriod: time.Hour, DiscardedJobRetentionPeriod: 24 * time.Hour,

@@ -58,7 +58,7 @@ func (b *Batches) stop(ctx context.Context, client *river.Client[pgx.Tx], starte
 // the process that worked on it died.
 func (b *Batches) sweep(ctx context.Context) error {
 	return b.patient.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement("lapsed"), b.moment(), b.leased())
+		rows, err := tx.Query(ctx, b.jobStatement("lapsed"), b.moment(), b.leased())
 		if err != nil {
 			return err
 		}

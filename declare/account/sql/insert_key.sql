@@ -1,3 +1,2 @@
--- A key for a tenant there is: no row when there is none.
-INSERT INTO api_key (tenant_id, id, name, hash, created_at)
-SELECT t.id, $2, $3, $4, $5 FROM tenant t WHERE t.id = $1
+INSERT INTO api_key (tenant_id, id, name, hash, created_at, expires_at, scopes, request_key, request_digest, replaces)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

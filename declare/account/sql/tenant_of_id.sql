@@ -1,0 +1,1 @@
+SELECT id FROM tenant WHERE id = $1
