@@ -247,7 +247,10 @@ func listenOverStop(t *testing.T, d desk) {
 	d.gateway.stop(t)
 	d.startGateway(t)
 	begun := time.Now()
-	d.file(t, bolt, from, "LISTEN-2")
+	eventually(t, 30*time.Second, "the next is filed", func() bool {
+		given, err := d.submit(t.Context(), bolt, "key-LISTEN-2", from.as(t, "LISTEN-2"))
+		return err == nil && given.status == http.StatusAccepted
+	})
 	var want []string
 	eventually(t, 40*time.Second, "both are decided, and every event is forwarded", func() bool {
 		taken, _ := s.hooks()

@@ -108,7 +108,7 @@ func triggerWatched(t *testing.T, d desk) {
 	t.Run("one agency's", d.triggerOne)
 	t.Run("silence", func(t *testing.T) {
 		watching := d.start(t, d.program(t, d.as(acme), "trigger", "silent", "--watch"))
-		eventually(t, 20*time.Second, "the message is delivered", func() bool {
+		eventually(t, time.Minute, "the message is delivered", func() bool {
 			return strings.Contains(watching.said(t, watching.out), "message.delivered")
 		})
 		watching.interrupt(t)

@@ -32,6 +32,9 @@ var completions = map[string]cobra.CompletionFunc{
 func addCompletions(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, command := range root.Commands() {
+		if !command.Runnable() && command.Name() == "completion" { // a shell that it does not know is then an error
+			command.RunE = func(command *cobra.Command, _ []string) error { return command.Help() }
+		}
 		for _, sub := range slices.Concat([]*cobra.Command{command}, command.Commands()) {
 			for name, complete := range completions {
 				if flag := sub.Flags().Lookup(name); flag != nil && (flag.Value.Type() == "string" || name == "types") {

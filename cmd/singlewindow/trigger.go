@@ -226,6 +226,9 @@ func (t *trigger) fittingSample(samples []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	for _, agency := range agencies {
+		defer agency.Close()
+	}
 	best, most := "", 0
 	for _, sample := range samples {
 		count, err := t.concerned(agencies, sample)
@@ -235,9 +238,6 @@ func (t *trigger) fittingSample(samples []string) (string, error) {
 		if count > most {
 			best, most = sample, count
 		}
-	}
-	for _, agency := range agencies {
-		agency.Close()
 	}
 	if best == "" {
 		return "", usageError{fmt.Errorf("no sample of %s concerns %s: name one with --sample", t.kind, strings.Join(t.wanted(), ", "))}
