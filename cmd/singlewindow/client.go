@@ -61,20 +61,14 @@ func addClientFlags(command *cobra.Command) {
 // addGatewayFlags declares where the gateway is and how to speak with it.
 func addGatewayFlags(command *cobra.Command) {
 	flags := command.Flags()
-	flags.String("server", envOr("SINGLEWINDOW_SERVER", "http://127.0.0.1:8080"), "address of the gateway (SINGLEWINDOW_SERVER)")
+	flags.String("server", "", "address of the gateway (SINGLEWINDOW_SERVER; default "+usualServer+")")
 	flags.String("key-file", "", "file with the API key (otherwise SINGLEWINDOW_KEY)")
-	flags.String("language", "en", "language of messages: en or zh")
+	flags.String("profile", "", "server and key kept under this name, see profiles (SINGLEWINDOW_PROFILE)")
+	addLanguageFlag(command)
 }
 
 func addOutputFlag(command *cobra.Command) {
 	command.Flags().StringP("output", "o", "table", "table or json")
-}
-
-func envOr(name, fallback string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return fallback
 }
 
 // asJSON tells whether the output is wanted as JSON.
@@ -94,32 +88,13 @@ func printJSON(out io.Writer, what any) error {
 	return encoder.Encode(what)
 }
 
+// newClient speaks to the gateway that flags, environment and profiles name.
 func newClient(command *cobra.Command) (*client, error) {
-	flags := command.Flags()
-	server, err := flags.GetString("server")
+	at, err := connectionOf(command)
 	if err != nil {
 		return nil, err
 	}
-	keyFile, err := flags.GetString("key-file")
-	if err != nil {
-		return nil, err
-	}
-	language, err := flags.GetString("language")
-	if err != nil {
-		return nil, err
-	}
-	key := os.Getenv("SINGLEWINDOW_KEY")
-	if keyFile != "" {
-		content, err := os.ReadFile(keyFile)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		key = strings.TrimSpace(string(content))
-	}
-	if key == "" {
-		return nil, usageError{errors.New("no API key: set SINGLEWINDOW_KEY or give --key-file")}
-	}
-	return &client{strings.TrimRight(server, "/"), key, language, &http.Client{Timeout: time.Minute}}, nil
+	return &client{strings.TrimRight(at.server, "/"), at.key, at.language, &http.Client{Timeout: time.Minute}}, nil
 }
 
 // call makes one request and reads the answer, at most 64 MB.
@@ -186,6 +161,9 @@ func decide[T any](status, want int, content []byte, err error) (T, *problem, er
 func submitCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "submit FILE…", Short: "File declarations", Args: cobra.MinimumNArgs(1),
+		Long: "Files each FILE, a declaration as JSON, and prints its receipt. The same file again gives the same receipt and files nothing\n" +
+			"twice. Exits with 1 when one was refused; what is wrong, for all agencies at once, is on standard error.",
+		Example: "  singlewindow submit import.json\n  singlewindow submit -o json - < import.json",
 		RunE: func(command *cobra.Command, files []string) error {
 			c, err := newClient(command)
 			if err != nil {
@@ -232,6 +210,7 @@ func (c *client) submitFiles(command *cobra.Command, files []string, inJSON bool
 func validateCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "validate FILE", Short: "Check a declaration against every agency, filing nothing", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow validate import.json --language zh",
 		RunE: func(command *cobra.Command, files []string) error {
 			c, err := newClient(command)
 			if err != nil {
@@ -293,6 +272,7 @@ func (c *client) validate(command *cobra.Command, body []byte, inJSON bool) erro
 func statusCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "status ID|REFERENCE", Short: "Show where a declaration stands; any number that belongs to it will do", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow status ACME-7",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			c, err := newClient(command)
 			if err != nil {

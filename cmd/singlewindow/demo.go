@@ -75,6 +75,7 @@ type scene struct {
 	Title  string          `yaml:"title"`
 	Word   string          `yaml:"word"`
 	Expect declare.Overall `yaml:"expect"`
+	Waits  bool            `yaml:"waits"` // nothing more is heard about it
 }
 
 func demoCommand() *cobra.Command {
@@ -295,13 +296,17 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	begun := time.Now()
-	pending := map[string]declare.Overall{}
+	pending, waiting := map[string]declare.Overall{}, map[string]declare.Overall{}
 	for i, scene := range plan.Scenes {
 		receipt, err := file(ctx, c, kinds[scene.Kind], scene, demoReference(begun, i, scene.Word))
 		if err != nil {
 			return err
 		}
-		pending[receipt.ID] = scene.Expect
+		if scene.Waits {
+			waiting[receipt.ID] = scene.Expect
+		} else {
+			pending[receipt.ID] = scene.Expect
+		}
 		fmt.Fprintf(out, "%6.2f s  %-26s accepted     %s: %s\n", time.Since(begun).Seconds(), receipt.Reference, scene.Title, agenciesText(receipt))
 	}
 	if err := plan.Batch.play(ctx, out, c, begun, pending); err != nil {
@@ -312,6 +317,25 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 		return err
 	}
 	fmt.Fprintf(out, "\n%d declarations reached the expected final status at all their agencies in %.1f s.\n", count, time.Since(begun).Seconds())
+	return tellWaiting(ctx, out, c, waiting)
+}
+
+// tellWaiting shows the declarations that nothing more is heard about. Each
+// must stand where it is expected to, and not be decided anywhere.
+func tellWaiting(ctx context.Context, out io.Writer, c *client, waiting map[string]declare.Overall) error {
+	for id, expected := range waiting {
+		status, p, err := c.status(ctx, id)
+		if p != nil {
+			err = refusal{p}
+		}
+		if err != nil {
+			return err
+		}
+		if status.Status != expected || final(status) {
+			return fmt.Errorf("%s stands at %s, not %s", status.Reference, status.Status, expected)
+		}
+		fmt.Fprintf(out, "%s is left waiting for the %s: %s\n", status.Reference, status.WaitingFor.Who, stateText(status))
+	}
 	return nil
 }
 

@@ -392,13 +392,17 @@ func (w *watcher) tellStatus(ctx context.Context, id string) (declare.Status, er
 }
 
 // safeName makes of what the gateway says a name that stays in its folder.
+// Different references have different names.
 func safeName(reference string) string {
-	return strings.Map(func(char rune) rune {
-		if char == '/' || char == '\\' || unicode.IsControl(char) {
-			return '_'
+	var name strings.Builder
+	for _, char := range reference {
+		if char == '/' || char == '\\' || char == '%' || unicode.IsControl(char) {
+			fmt.Fprintf(&name, "%%%02X", char)
+		} else {
+			name.WriteRune(char)
 		}
-		return char
-	}, reference)
+	}
+	return name.String()
 }
 
 // markedEndings are those of marked-up files, by media type.

@@ -88,9 +88,10 @@ func rootCommand() *cobra.Command {
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
 		submitCommand(), validateCommand(), statusCommand(), eventsCommand(), uploadCommand(), watchCommand(),
-		webhooksCommand(),
+		webhooksCommand(), listenCommand(), triggerCommand(), profilesCommand(),
 		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
+	addCompletions(root)
 	for _, command := range root.Commands() {
 		command.Args = usageArgs(command.Args)
 		for _, sub := range command.Commands() {

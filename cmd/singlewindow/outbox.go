@@ -62,6 +62,7 @@ func watchCommand() *cobra.Command {
 			"  REFERENCE.status.json  where a declaration stands, again when it moves\n\n" +
 			"It may be killed at any moment: started again it goes on, no file is lost and none is filed twice. DIR is one file system and\n" +
 			"has one watcher.",
+		Example: "  singlewindow watch /srv/customs\n  singlewindow watch /srv/customs --once",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if w.every < 10*time.Millisecond {
 				return usageError{errors.New("--every is at least 10ms")}
@@ -328,11 +329,22 @@ func numbered(name string, number int) string {
 	return fmt.Sprintf("%s (%d)%s", stem, number, extension)
 }
 
-// free tells whether no file has a name yet, nor answers about one.
+// errorsEnding is that of what is wrong with a file, beside it in FailBox.
+const errorsEnding = ".errors.txt"
+
+// free tells whether no file has a name yet, nor answers about one. What is
+// wrong with a file stands beside it under a name of its own, which is taken
+// too as long as the file may be refused or that text is there.
 func (w *watcher) free(name string) (bool, error) {
-	for _, place := range []string{
-		w.in(sentFolder, name), w.in(failFolder, name), w.in(ownFolder, takenFolder, name), w.in(ownFolder, followedFolder, name+".json"), w.in(inFolder, name+resultEnding),
-	} {
+	names := []string{name, name + errorsEnding}
+	if of, told := strings.CutSuffix(name, errorsEnding); told {
+		names = append(names, of)
+	}
+	places := []string{w.in(inFolder, name+resultEnding)}
+	for _, name := range names {
+		places = append(places, w.in(sentFolder, name), w.in(failFolder, name), w.in(ownFolder, takenFolder, name), w.in(ownFolder, followedFolder, name+".json"))
+	}
+	for _, place := range places {
 		if _, err := os.Lstat(place); !errors.Is(err, fs.ErrNotExist) {
 			return false, err
 		}
@@ -399,7 +411,7 @@ func (w *watcher) refuse(name, from string, result any, write func(io.Writer)) e
 	write(&text)
 	err := w.writeResult(name, result)
 	if err == nil {
-		err = writeFile(w.in(failFolder, name+".errors.txt"), text.Bytes())
+		err = writeFile(w.in(failFolder, name+errorsEnding), text.Bytes())
 	}
 	if err != nil {
 		return err

@@ -213,6 +213,7 @@ func uploadCommand() *cobra.Command {
 			"code and message. A file that was uploaded before is the same batch: nothing is filed twice, and the answer tells how it went.\n\n" +
 			"Exits with 0 when every row was taken, 4 when some rows were refused, 1 when a file was refused as a whole or could not be\n" +
 			"sent, 2 when the command is wrong.",
+		Example: "  singlewindow upload orders.csv --kind goods --marked-up wrong.csv",
 		RunE: func(command *cobra.Command, files []string) error {
 			var err error
 			if u.client, err = newClient(command); err != nil {
