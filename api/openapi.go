@@ -64,18 +64,22 @@ func (a *api) operation(r route) huma.Operation {
 	}
 	operation.Responses[strconv.Itoa(r.status)] = success
 
-	codes := append(slices.Clone(r.problems), codeParameterInvalid, codeAcceptUnsupported, codeInternal, codeUnavailable)
+	codes := append(slices.Clone(r.problems), codeParameterInvalid, codeAcceptUnsupported, codeInternal, codeUnavailable, codeOverloaded)
 	switch r.security {
 	case tenantKey:
 		operation.Middlewares = append(operation.Middlewares, a.tenantOnly)
+		codes = append(codes, codeLimitRequests, codeLimitBytes, codeLimitItems, codeLimitConcurrent)
 	case agencyCredential:
 		operation.Middlewares = append(operation.Middlewares, a.agencyOnly)
 	}
 	if r.security != "" {
-		codes = append(codes, codeCredentialMissing, codeCredentialUnknown)
+		codes = append(codes, codeCredentialMissing, codeCredentialUnknown, codeCredentialTooMany)
 		operation.Security = append(operation.Security, map[string][]string{r.security: {}})
 	}
 	a.documentProblems(&operation, codes)
+	if r.security == tenantKey {
+		documentLimits(&operation)
+	}
 	return operation
 }
 

@@ -45,6 +45,12 @@ const (
 	codeBatchNoTable       problemCode = "batch.noTable"
 	codeMappingRefused     problemCode = "mapping.refused"
 	codeMappingTooLarge    problemCode = "mapping.tooLarge"
+	codeLimitRequests      problemCode = "limit.requests"
+	codeLimitBytes         problemCode = "limit.bytes"
+	codeLimitItems         problemCode = "limit.items"
+	codeLimitConcurrent    problemCode = "limit.concurrent"
+	codeCredentialTooMany  problemCode = "auth.tooMany"
+	codeOverloaded         problemCode = "overloaded"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

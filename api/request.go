@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"singlewindow/declare/account"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -37,11 +40,16 @@ type request struct {
 	api    *api
 	tenant string // set by tenantOnly
 	opened func() // set by inTurn, to be called when a stream has begun
+	// counted, set by withinLimits, is told what is read of a body whose length
+	// is not known before.
+	counted func(bytes int)
 }
 
 // begin is the first step of every operation.
 func (a *api) begin(ctx huma.Context, next func(huma.Context)) {
 	who := askerOf(ctx.Header(headerRequestID), ctx.Query("lang"), ctx.Header("Accept-Language"))
+	inner, _ := humago.Unwrap(ctx)
+	who.traceID = traceOf(inner.Header)
 	next(&request{exchange: ctx, asker: who, api: a})
 }
 
@@ -49,15 +57,21 @@ func (a *api) begin(ctx huma.Context, next func(huma.Context)) {
 // gateway.
 func (r *request) BodyReader() io.Reader {
 	if body, ok := r.exchange.BodyReader().(io.ReadCloser); ok {
-		return incoming{body}
+		return incoming{body, r.counted}
 	}
 	return http.NoBody
 }
 
-type incoming struct{ body io.ReadCloser }
+type incoming struct {
+	body    io.ReadCloser
+	counted func(bytes int) // may be nil
+}
 
 func (i incoming) Read(into []byte) (int, error) {
 	n, err := i.body.Read(into)
+	if i.counted != nil {
+		i.counted(n)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = &lostBody{err}
 	}
@@ -102,7 +116,8 @@ func (a *api) refuse(r *request, err error) {
 	_ = huma.WriteErr(a.huma, r, http.StatusInternalServerError, "", err)
 }
 
-// tenantOnly lets requests with a tenant's key pass, before their body is read.
+// tenantOnly lets requests with a tenant's key pass, within the tenant's limits
+// and before their body is read.
 func (a *api) tenantOnly(ctx huma.Context, next func(huma.Context)) {
 	r := ctx.(*request)
 	principal, err := authenticate(r, a.accounts.Authenticate)
@@ -111,7 +126,7 @@ func (a *api) tenantOnly(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	r.tenant = principal.Tenant
-	next(r)
+	a.withinLimits(r, next)
 }
 
 // agencyOnly lets an agency pass to its own address.
@@ -134,9 +149,20 @@ func authenticate[T any](r *request, ask func(context.Context, string) (T, error
 		var nobody T
 		return nobody, &failure{code: codeCredentialMissing}
 	}
+	bearer = strings.TrimSpace(bearer)
+	inner, _ := humago.Unwrap(r.exchange)
+	address := addressOfStranger(inner.RemoteAddr)
+	if after := r.api.strangers.barred(address, bearer); after > 0 {
+		var nobody T
+		return nobody, &tooSoon{codeCredentialTooMany, after}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	return ask(ctx, strings.TrimSpace(bearer))
+	whose, err := ask(ctx, bearer)
+	if err == nil || errors.Is(err, account.ErrUnknown) {
+		r.api.strangers.note(address, bearer, err == nil)
+	}
+	return whose, err
 }
 
 // takes lets bodies of these media types pass, in UTF-8, and such that do not

@@ -32,6 +32,7 @@ type Gateway struct {
 	// unmatched: a notice came that nothing here answers yet.
 	unmatched  atomic.Bool
 	fresh, old round // through unmatched notices
+	tally      tally
 }
 
 // Submission is what an enterprise hands in: its bytes, who it is, and the
@@ -83,7 +84,8 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reope
 // [ErrKeyReused], or one, such as [ErrUnavailable], after which the outcome is
 // unknown and the submission should be made again under the same key: it is
 // filed once.
-func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, error) {
+func (g *Gateway) Submit(ctx context.Context, submission Submission) (receipt Receipt, err error) {
+	defer func() { g.tally.submitted(receipt, err) }()
 	digest := sha256.Sum256(submission.Body)
 	if receipt, err := g.known(ctx, submission, digest); err != nil || receipt.ID != "" {
 		return receipt, err

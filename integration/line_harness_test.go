@@ -96,6 +96,7 @@ type lineOptions struct {
 	unopened []string // agencies whose process is not started with the line
 	at       string   // the database's URL; "": a new one in the run's PostgreSQL
 	via      string   // the URL the gateway is given; "": the database's own
+	flags    []string // more of the gateways'
 
 	hold func(given answer, err error, took time.Duration) // sees every answer to the load; may be nil
 }
@@ -282,6 +283,7 @@ func (l *line) launch(t *testing.T, gateway *door) {
 	for name, office := range l.offices {
 		arguments = append(arguments, "--agency", name+"=http://"+office.address+","+l.acceptFile(name))
 	}
+	arguments = append(arguments, l.flags...)
 	gateway.process = l.start(t, "singlewindow", "gateway", arguments...)
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -26,6 +28,7 @@ type settings struct {
 	AgencyFolders string                `yaml:"agency-folders"` // --agencies: the key agencies holds where they are
 	Schemas       string                `yaml:"schemas"`
 	Agencies      map[string]deployment `yaml:"agencies"`
+	doorSettings  `yaml:",inline"`
 
 	// reread gives the settings as they are now, for what may change under a
 	// running gateway; nil when nothing does.
@@ -38,7 +41,11 @@ type deployment struct {
 	CredentialFile string `yaml:"credentialFile"`
 }
 
-var settingHelp = []struct{ name, fallback, help string }{
+// settingText is a setting's name, what it is when nobody says, and what it
+// means.
+type settingText struct{ name, fallback, help string }
+
+var settingHelp = []settingText{
 	{"listen", "127.0.0.1:8080", "address to listen on"},
 	{"database", "", "PostgreSQL URL; without one a private PostgreSQL is started"},
 	{"data", "", "folder for the private PostgreSQL and the gateway's secret (default: /var/lib/singlewindow as root, else the user's data folder)"},
@@ -75,12 +82,13 @@ func readSettings(command *cobra.Command) (settings, error) {
 		return s, usageError{err}
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas}
-	for _, setting := range settingHelp {
+	maps.Copy(targets, s.doorSettings.targets())
+	for _, setting := range slices.Concat(settingHelp, doorHelp) {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
 		environment, inEnvironment := os.LookupEnv("SINGLEWINDOW_" + strings.ToUpper(strings.ReplaceAll(setting.name, "-", "_")))
 		switch {
-		case flag.Changed:
+		case flag != nil && flag.Changed:
 			*target = flag.Value.String()
 		case inEnvironment:
 			*target = environment
