@@ -182,7 +182,7 @@ func (a *api) withinLimits(r *request, next func(huma.Context)) {
 	if given, ours := w.(*answer); ours {
 		given.tenant = r.tenant
 	}
-	leave, err := a.load.admit(r.tenant, streams(r.Operation(), r.Header("Accept")))
+	leave, err := a.load.admit(r.tenant, staysOpen(r.Operation(), r.Header("Accept")))
 	defer leave()
 	if len(a.limits.policies) > 0 {
 		now, allowed := a.limits.now(), a.limits.of(r.tenant)

@@ -84,11 +84,11 @@ func (a *api) enter(pattern string, r *http.Request) (leave func(), entered bool
 	if operation != nil && slices.Contains(operation.Tags, tagHealth) {
 		return func() {}, true
 	}
-	return a.load.enter(streams(operation, r.Header.Get("Accept")))
+	return a.load.enter(staysOpen(operation, r.Header.Get("Accept")))
 }
 
-// streams tells whether the answer to a request stays open.
-func streams(operation *huma.Operation, accept string) bool {
+// staysOpen tells whether the answer to a request stays open.
+func staysOpen(operation *huma.Operation, accept string) bool {
 	if operation == nil {
 		return false
 	}

@@ -10,20 +10,20 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcome is what became of a submission, in one word.
-type Outcome string
+// Fate is what became of a submission, in one word.
+type Fate string
 
-// The outcomes of submissions.
+// The fates of submissions.
 const (
-	OutcomeAccepted  Outcome = "accepted"
-	OutcomeReplayed  Outcome = "replayed"  // an earlier answer, given again
-	OutcomeRefused   Outcome = "refused"   // there was something to mend
-	OutcomeDuplicate Outcome = "duplicate" // its key or reference is used
-	OutcomeFailed    Outcome = "failed"    // nothing is known: to be asked again
+	FateAccepted  Fate = "accepted"
+	FateReplayed  Fate = "replayed"  // an earlier answer, given again
+	FateRefused   Fate = "refused"   // there was something to mend
+	FateDuplicate Fate = "duplicate" // its key or reference is used
+	FateFailed    Fate = "failed"    // nothing is known: to be asked again
 )
 
-// Outcomes lists every outcome.
-var Outcomes = []Outcome{OutcomeAccepted, OutcomeReplayed, OutcomeRefused, OutcomeDuplicate, OutcomeFailed}
+// Fates lists every fate.
+var Fates = []Fate{FateAccepted, FateReplayed, FateRefused, FateDuplicate, FateFailed}
 
 // Attempt is what an attempt to deliver came to at an agency.
 type Attempt struct {
@@ -33,7 +33,7 @@ type Attempt struct {
 
 // Counts is what this process has done since it began.
 type Counts struct {
-	Submissions map[Outcome]int
+	Submissions map[Fate]int
 	Attempts    map[Attempt]int
 }
 
@@ -47,23 +47,23 @@ type tally struct {
 func (t *tally) submitted(receipt Receipt, err error) {
 	var refusal *Refusal
 	var used *ReferenceUsed
-	outcome := OutcomeFailed
+	fate := FateFailed
 	switch {
 	case err == nil && receipt.Replayed:
-		outcome = OutcomeReplayed
+		fate = FateReplayed
 	case err == nil && receipt.ID != "": // else it panicked
-		outcome = OutcomeAccepted
+		fate = FateAccepted
 	case errors.As(err, &refusal):
-		outcome = OutcomeRefused
+		fate = FateRefused
 	case errors.As(err, &used), errors.Is(err, ErrKeyReused):
-		outcome = OutcomeDuplicate
+		fate = FateDuplicate
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.Submissions == nil {
-		t.Submissions = map[Outcome]int{}
+		t.Submissions = map[Fate]int{}
 	}
-	t.Submissions[outcome]++
+	t.Submissions[fate]++
 }
 
 // recorded counts the attempts among facts that are written down.

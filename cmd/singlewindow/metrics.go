@@ -147,8 +147,8 @@ func (g *gauges) Collect(into chan<- prometheus.Metric) {
 	gauge("connections", float64(open))
 	count("connections_refused_total", refused)
 	counts := g.gateway.gateway.Counts()
-	for _, outcome := range declare.Outcomes {
-		count("submissions_total", counts.Submissions[outcome], string(outcome))
+	for _, fate := range declare.Fates {
+		count("submissions_total", counts.Submissions[fate], string(fate))
 	}
 	for attempt, number := range counts.Attempts {
 		count("message_attempts_total", number, attempt.Agency, string(attempt.Delivery))

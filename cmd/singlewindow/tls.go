@@ -14,45 +14,45 @@ import (
 type pair struct {
 	cert, key string // files
 	current   atomic.Pointer[tls.Certificate]
-	tried     [2]stamp // of the files when they were last read
+	tried     [2]seal // of the files when they were last read
 }
 
-// stamp tells whether a file has changed.
-type stamp struct {
+// seal tells whether a file has changed.
+type seal struct {
 	at   time.Time
 	size int64
 }
 
-func stampOf(file string) (stamp, error) {
+func sealOf(file string) (seal, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return stamp{}, err
+		return seal{}, err
 	}
-	return stamp{info.ModTime(), info.Size()}, nil
+	return seal{info.ModTime(), info.Size()}, nil
 }
 
 func openPair(cert, key string) (*pair, error) {
 	p := &pair{cert: cert, key: key}
-	stamps, err := p.stamps()
+	seals, err := p.seals()
 	if err != nil {
 		return nil, err
 	}
-	return p, p.load(stamps)
+	return p, p.load(seals)
 }
 
-func (p *pair) stamps() (both [2]stamp, err error) {
+func (p *pair) seals() (both [2]seal, err error) {
 	for i, file := range [...]string{p.cert, p.key} {
-		if both[i], err = stampOf(file); err != nil {
+		if both[i], err = sealOf(file); err != nil {
 			return both, err
 		}
 	}
 	return both, nil
 }
 
-// load takes the files in when they go together. The stamps were read before:
+// load takes the files in when they go together. The seals were read before:
 // what is written meanwhile is seen at the next look.
-func (p *pair) load(stamps [2]stamp) error {
-	p.tried = stamps
+func (p *pair) load(seals [2]seal) error {
+	p.tried = seals
 	loaded, err := tls.LoadX509KeyPair(p.cert, p.key)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", p.cert, p.key, err)
@@ -73,14 +73,14 @@ func (p *pair) watch(ctx context.Context, log *slog.Logger) {
 			return
 		case <-ticker.C:
 		}
-		stamps, err := p.stamps()
+		seals, err := p.seals()
 		switch {
 		case err != nil:
 			if !gone {
 				log.Error("the certificate or its key cannot be read, the one before stays", "error", err)
 			}
-		case stamps != p.tried:
-			if failure := p.load(stamps); failure != nil {
+		case seals != p.tried:
+			if failure := p.load(seals); failure != nil {
 				log.Error("the new certificate and key are not good, the ones before stay", "error", failure)
 			} else {
 				log.Info("a new certificate is in use", "validUntil", p.current.Load().Leaf.NotAfter.UTC().Format(time.RFC3339))
