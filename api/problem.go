@@ -199,7 +199,10 @@ func (a *api) report(who asker, code problemCode, err error) {
 	if code != codeInternal && code != codeUnavailable || err == nil || errors.Is(err, context.Canceled) || errors.Is(err, declare.ErrUnavailable) {
 		return
 	}
-	attributes := []any{slog.String("requestId", who.requestID), slog.String("traceId", who.traceID), slog.String("code", string(code))}
+	attributes := []any{slog.String("requestId", who.requestID), slog.String("code", string(code))}
+	if who.traceID != "" {
+		attributes = append(attributes, slog.String("traceId", who.traceID))
+	}
 	var server sqlError
 	if errors.As(err, &server) && classOf(server) == "22" {
 		attributes = append(attributes, slog.String("sqlstate", server.SQLState()))

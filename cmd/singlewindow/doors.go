@@ -17,9 +17,9 @@ import (
 	"singlewindow/api"
 )
 
-// doorSettings say how the gateway is reached, and how much of it anybody may
+// DoorSettings say how the gateway is reached, and how much of it anybody may
 // have. They are texts as in flags and the environment; see [openDoors].
-type doorSettings struct {
+type DoorSettings struct {
 	TLSCert     string `yaml:"tls-cert"`
 	TLSKey      string `yaml:"tls-key"`
 	BehindProxy string `yaml:"behind-proxy"`
@@ -70,7 +70,7 @@ func addDoors(command *cobra.Command) {
 }
 
 // targets are where the settings of that help are kept.
-func (d *doorSettings) targets() map[string]*string {
+func (d *DoorSettings) targets() map[string]*string {
 	return map[string]*string{
 		"tls-cert": &d.TLSCert, "tls-key": &d.TLSKey, "behind-proxy": &d.BehindProxy, "insecure": &d.Insecure,
 		"monitor": &d.Monitor, "monitor-anywhere": &d.MonitorAnywhere, "access-log": &d.AccessLog,
@@ -114,7 +114,7 @@ func openDoors(s settings, log *slog.Logger) (*doors, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	d.metrics = newMetrics(d)
+	d.metrics = newMetrics()
 	d.note = func(e api.Exchange) {
 		d.metrics.note(e)
 		if accessLog {
@@ -132,7 +132,7 @@ func readDoors(s settings) (*doors, error) {
 		"requests-at-once": &requests, "streams-at-once": &streams, "connections": &connections, "connections-per-address": &perAddress,
 	} {
 		var err error
-		if *number, err = strconv.Atoi(*s.doorSettings.targets()[name]); err != nil || *number < 0 || *number > mostOfAnything {
+		if *number, err = strconv.Atoi(*s.DoorSettings.targets()[name]); err != nil || *number < 0 || *number > mostOfAnything {
 			return nil, fmt.Errorf("--%s is a number from 0 to %d", name, mostOfAnything)
 		}
 	}

@@ -31,7 +31,6 @@ const (
 // metrics are the numbers that Prometheus reads. docs/operations.md lists them.
 // No label holds what a tenant or a stranger may choose.
 type metrics struct {
-	doors    *doors
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	problems *prometheus.CounterVec
@@ -39,9 +38,9 @@ type metrics struct {
 	in, out  prometheus.Counter
 }
 
-func newMetrics(d *doors) *metrics {
+func newMetrics() *metrics {
 	m := &metrics{
-		doors: d, registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "singlewindow_http_requests_total", Help: "Requests answered."}, []string{"operation", "status"}),
 		problems: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "singlewindow_http_problems_total", Help: "Answers that were a problem."}, []string{"code"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{

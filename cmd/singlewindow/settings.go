@@ -28,7 +28,7 @@ type settings struct {
 	AgencyFolders string                `yaml:"agency-folders"` // --agencies: the key agencies holds where they are
 	Schemas       string                `yaml:"schemas"`
 	Agencies      map[string]deployment `yaml:"agencies"`
-	doorSettings  `yaml:",inline"`
+	DoorSettings  `yaml:",inline"`
 
 	// reread gives the settings as they are now, for what may change under a
 	// running gateway; nil when nothing does.
@@ -82,7 +82,7 @@ func readSettings(command *cobra.Command) (settings, error) {
 		return s, usageError{err}
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas}
-	maps.Copy(targets, s.doorSettings.targets())
+	maps.Copy(targets, s.DoorSettings.targets())
 	for _, setting := range slices.Concat(settingHelp, doorHelp) {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
