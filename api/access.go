@@ -48,7 +48,8 @@ func (m *missingScope) finding() finding {
 	}
 }
 
-// tenantOnly lets requests of a tenant pass that have the scope, before their
+// tenantOnly lets requests of a tenant pass that have the scope, within the
+// tenant's limits and before their
 // body is read.
 func (a *api) tenantOnly(scope account.Scopes) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -62,7 +63,7 @@ func (a *api) tenantOnly(scope account.Scopes) func(huma.Context, func(huma.Cont
 			return
 		}
 		r.tenant, r.scopes = principal.Tenant, principal.Scopes
-		next(r)
+		a.withinLimits(r, next)
 	}
 }
 

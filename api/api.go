@@ -44,6 +44,11 @@ type Options struct {
 	// Ping tells why requests cannot be answered now, nil when they can. It is
 	// asked by /readyz.
 	Ping func(context.Context) error
+	// Limits, Load and Observe may be left out: then nothing is limited, and
+	// nobody told.
+	Limits  Limits
+	Load    *Load
+	Observe func(Exchange) // after each answer
 }
 
 type api struct {
@@ -60,8 +65,13 @@ type api struct {
 	ping      func(context.Context) error
 	issuer    *Issuer
 	testClock func(context.Context, string, time.Duration) (TestTime, error)
+	limits    *limiter
+	strangers *strangers
+	load      *Load
+	observe   func(Exchange)
 
 	register register
+	routes   map[string]*huma.Operation // by the mux's pattern
 	mux      *http.ServeMux
 	huma     huma.API
 }
@@ -95,6 +105,11 @@ func newAPI(options Options) (*api, error) {
 		events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		issuer: options.Issuer, testClock: options.TestClock,
 		register: known, mux: http.NewServeMux(),
+		limits: newLimiter(options.Limits, time.Now), strangers: newStrangers(options.Limits.Failures, time.Now),
+		load: cmp.Or(options.Load, NewLoad(0, 0)), observe: options.Observe,
+	}
+	if a.observe == nil {
+		a.observe = func(Exchange) {}
 	}
 	a.webhooks = options.Webhooks
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
@@ -111,6 +126,10 @@ func newAPI(options Options) (*api, error) {
 	a.registerTestClock()
 	a.registerProblems()
 	a.registerHealth()
+	a.routes = map[string]*huma.Operation{}
+	for _, operation := range operationsOf(a.huma.OpenAPI()) {
+		a.routes[operation.Method+" "+operation.Path] = operation
+	}
 	return a, a.serveDocument()
 }
 
@@ -125,7 +144,7 @@ func configuration(version string) huma.Config {
 }
 
 // front is what every request meets first: an id, the headers of every
-// answer, the route, and a net under everything.
+// answer, the route, whether there is room, and a net under everything.
 func (a *api) front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(headerRequestID)
@@ -137,12 +156,20 @@ func (a *api) front() http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Vary", "Accept-Language, Authorization")
-		answer := &answer{ResponseWriter: w}
+		answer, began := &answer{ResponseWriter: w}, time.Now()
+		route, pattern := a.mux.Handler(r)
+		defer func() { a.observe(answer.exchange(a.nameOf(pattern), r, began)) }()
 		defer a.catch(answer, r)
-		if route, pattern := a.mux.Handler(r); pattern == "" {
+		if pattern == "" {
 			a.noRoute(answer, r, route)
 			return
 		}
+		leave, entered := a.enter(pattern, r)
+		if !entered {
+			a.turnAway(answer, r)
+			return
+		}
+		defer leave()
 		a.mux.ServeHTTP(answer, r)
 	})
 }
@@ -175,7 +202,7 @@ func (a *api) catch(w *answer, r *http.Request) {
 	if w.started && (errors.As(err, &network) || r.Context().Err() != nil) {
 		panic(http.ErrAbortHandler) // the client is gone: nobody to tell
 	}
-	a.log.Error("panic", "requestId", who.requestID, "cause", causeOf(cause), "stack", string(debug.Stack()))
+	a.log.Error("panic", "requestId", who.requestID, "traceId", who.traceID, "cause", causeOf(cause), "stack", string(debug.Stack()))
 	if w.started {
 		panic(http.ErrAbortHandler)
 	}
@@ -190,20 +217,39 @@ func causeOf(cause any) string {
 	return fmt.Sprintf("%T", cause)
 }
 
-// answer remembers whether an answer is under way.
+// answer remembers whether an answer is under way, and what it is.
 type answer struct {
 	http.ResponseWriter
 	started bool
+	status  int
+	bytes   int64
+	tenant  string      // set by tenantOnly
+	problem problemCode // "" when it is none
 }
 
 func (a *answer) WriteHeader(status int) {
 	a.started = true
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
 func (a *answer) Write(body []byte) (int, error) {
 	a.started = true
-	return a.ResponseWriter.Write(body)
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	written, err := a.ResponseWriter.Write(body)
+	a.bytes += int64(written)
+	return written, err
+}
+
+// mark notes which problem is answered.
+func mark(w http.ResponseWriter, code problemCode) {
+	if given, ours := w.(*answer); ours {
+		given.problem = code
+	}
 }
 
 // Unwrap lets deadlines reach the connection.

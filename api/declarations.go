@@ -87,7 +87,7 @@ func takesDeclaration(a *api, operation *huma.Operation) {
 	operation.MaxBodyBytes = declare.MostBytes + 1
 	operation.BodyReadTimeout = declarationReadTimeout
 	operation.SkipValidateBody = true
-	operation.Metadata = map[string]any{metadataTooLarge: string(codeJSONTooLarge)}
+	operation.Metadata = map[string]any{metadataTooLarge: string(codeJSONTooLarge), metadataItems: 1}
 	operation.Middlewares = append(operation.Middlewares, a.takes("application/json"))
 }
 

@@ -207,8 +207,10 @@ func (a *api) givenAs(body any) *huma.StreamResponse {
 
 // wantsStream tells whether a stream is asked for by its name: who takes
 // anything gets JSON.
-func wantsStream(r *request) bool {
-	for part := range strings.SplitSeq(r.Header("Accept"), ",") {
+func wantsStream(r *request) bool { return asksForStream(r.Header("Accept")) }
+
+func asksForStream(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
 		if strings.Contains(strings.ToLower(part), mediaStream) && accepts(part, mediaStream) {
 			return true
 		}

@@ -5,13 +5,16 @@ import (
 	"net/http"
 )
 
+// tagHealth marks the operations that are answered however much is under way.
+const tagHealth = "Health"
+
 func (a *api) registerHealth() {
 	handle(a, a.operation(route{
-		id: "live", method: http.MethodGet, path: "/livez", tag: "Health",
+		id: "live", method: http.MethodGet, path: "/livez", tag: tagHealth,
 		summary: "Whether the process answers", description: "Always 200 while it does.",
 	}), func(context.Context, *healthInput) (*healthOutput, error) { return healthy(), nil })
 	handle(a, a.operation(route{
-		id: "ready", method: http.MethodGet, path: "/readyz", tag: "Health",
+		id: "ready", method: http.MethodGet, path: "/readyz", tag: tagHealth,
 		summary: "Whether requests can be answered now", description: "503 while the database cannot be reached or the process is stopping: send requests elsewhere.",
 	}), func(ctx context.Context, _ *healthInput) (*healthOutput, error) {
 		if err := a.ping(ctx); err != nil {

@@ -19,6 +19,7 @@ var (
 // under which request id.
 type asker struct {
 	requestID string
+	traceID   string // "" when the request belongs to no trace
 	language  string
 	all       bool
 }
@@ -35,7 +36,9 @@ func askerOf(requestID, lang, acceptLanguage string) asker {
 }
 
 func askerOfRequest(r *http.Request) asker {
-	return askerOf(r.Header.Get(headerRequestID), r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
+	who := askerOf(r.Header.Get(headerRequestID), r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
+	who.traceID = traceOf(r.Header)
+	return who
 }
 
 // say gives a text in the asker's language.

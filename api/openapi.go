@@ -66,11 +66,12 @@ func (a *api) operation(r route) huma.Operation {
 	}
 	operation.Responses[strconv.Itoa(r.status)] = success
 
-	codes := append(slices.Clone(r.problems), codeParameterInvalid, codeAcceptUnsupported, codeInternal, codeUnavailable)
+	codes := append(slices.Clone(r.problems), codeParameterInvalid, codeAcceptUnsupported, codeInternal, codeUnavailable, codeOverloaded)
 	switch r.security {
 	case tenantKey:
 		operation.Middlewares = append(operation.Middlewares, a.tenantOnly(r.scope))
 		operation.Security = append(operation.Security, map[string][]string{tenantKey: r.scope.Names()}, map[string][]string{accessToken: r.scope.Names()})
+		codes = append(codes, codeLimitRequests, codeLimitBytes, codeLimitItems, codeLimitConcurrent)
 		if r.scope != 0 {
 			codes = append(codes, codeScopeMissing)
 		}
@@ -79,9 +80,12 @@ func (a *api) operation(r route) huma.Operation {
 		operation.Security = append(operation.Security, map[string][]string{agencyCredential: {}})
 	}
 	if r.security != "" {
-		codes = append(codes, codeCredentialMissing, codeCredentialUnknown)
+		codes = append(codes, codeCredentialMissing, codeCredentialUnknown, codeCredentialTooMany)
 	}
 	a.documentProblems(&operation, codes)
+	if r.security == tenantKey {
+		documentLimits(&operation)
+	}
 	return operation
 }
 

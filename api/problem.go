@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
@@ -76,11 +77,14 @@ func diagnose(err error) finding {
 		lost       *lostBody
 		idle       *notReady
 		lacking    *missingScope
+		soon       *tooSoon
 	)
 	about, isFile := batchFinding(err)
 	switch {
 	case isFile:
 		return about
+	case errors.As(err, &soon):
+		return soon.finding()
 	case errors.As(err, &own):
 		return finding{code: own.code, faults: own.faults, headers: challenge(own.code)}
 	case errors.As(err, &lacking):
@@ -201,6 +205,9 @@ func (a *api) report(who asker, code problemCode, err error) {
 		return
 	}
 	attributes := []any{slog.String("requestId", who.requestID), slog.String("code", string(code))}
+	if who.traceID != "" {
+		attributes = append(attributes, slog.String("traceId", who.traceID))
+	}
 	var server sqlError
 	if errors.As(err, &server) && classOf(server) == "22" {
 		attributes = append(attributes, slog.String("sqlstate", server.SQLState()))
@@ -214,6 +221,7 @@ func (a *api) report(who asker, code problemCode, err error) {
 // handler panicked.
 func (a *api) write(w http.ResponseWriter, who asker, found finding) {
 	problem := a.problem(who, found)
+	mark(w, found.code)
 	setHeaders(w.Header().Set, who, found.headers)
 	w.Header().Set("Content-Type", problem.ContentType(""))
 	w.WriteHeader(problem.Status)
@@ -239,6 +247,8 @@ func humaProblem(ctx huma.Context, status int, _ string, errs ...error) huma.Sta
 	found := diagnoseHuma(r, status, errs)
 	problem := r.api.problem(r.asker, found)
 	setHeaders(r.SetHeader, r.asker, found.headers)
+	_, w := humago.Unwrap(r.exchange)
+	mark(w, found.code)
 	r.api.report(r.asker, found.code, errors.Join(errs...))
 	return problem
 }

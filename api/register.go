@@ -54,6 +54,12 @@ const (
 	codeWebhookTooLarge    problemCode = "webhook.tooLarge"
 	codeWebhookTooMany     problemCode = "webhook.tooMany"
 	codeWebhookOff         problemCode = "webhook.off"
+	codeLimitRequests      problemCode = "limit.requests"
+	codeLimitBytes         problemCode = "limit.bytes"
+	codeLimitItems         problemCode = "limit.items"
+	codeLimitConcurrent    problemCode = "limit.concurrent"
+	codeCredentialTooMany  problemCode = "auth.tooMany"
+	codeOverloaded         problemCode = "overloaded"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"singlewindow/declare/account"
 )
@@ -40,11 +41,16 @@ type request struct {
 	tenant string // set by tenantOnly
 	scopes account.Scopes
 	opened func() // set by inTurn, to be called when a stream has begun
+	// counted, set by withinLimits, is told what is read of a body whose length
+	// is not known before.
+	counted func(bytes int)
 }
 
 // begin is the first step of every operation.
 func (a *api) begin(ctx huma.Context, next func(huma.Context)) {
 	who := askerOf(ctx.Header(headerRequestID), ctx.Query("lang"), ctx.Header("Accept-Language"))
+	inner, _ := humago.Unwrap(ctx)
+	who.traceID = traceOf(inner.Header)
 	next(&request{exchange: ctx, asker: who, api: a})
 }
 
@@ -52,15 +58,21 @@ func (a *api) begin(ctx huma.Context, next func(huma.Context)) {
 // gateway.
 func (r *request) BodyReader() io.Reader {
 	if body, ok := r.exchange.BodyReader().(io.ReadCloser); ok {
-		return incoming{body}
+		return incoming{body, r.counted}
 	}
 	return http.NoBody
 }
 
-type incoming struct{ body io.ReadCloser }
+type incoming struct {
+	body    io.ReadCloser
+	counted func(bytes int) // may be nil
+}
 
 func (i incoming) Read(into []byte) (int, error) {
 	n, err := i.body.Read(into)
+	if i.counted != nil {
+		i.counted(n)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = &lostBody{err}
 	}
@@ -125,9 +137,20 @@ func authenticate[T any](r *request, ask func(context.Context, string) (T, error
 		var nobody T
 		return nobody, &failure{code: codeCredentialMissing}
 	}
+	bearer = strings.TrimSpace(bearer)
+	inner, _ := humago.Unwrap(r.exchange)
+	address := addressOfStranger(inner.RemoteAddr)
+	if after := r.api.strangers.barred(address, bearer); after > 0 {
+		var nobody T
+		return nobody, &tooSoon{codeCredentialTooMany, after}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	return ask(ctx, strings.TrimSpace(bearer))
+	whose, err := ask(ctx, bearer)
+	if err == nil || errors.Is(err, account.ErrUnknown) {
+		r.api.strangers.note(address, bearer, err == nil)
+	}
+	return whose, err
 }
 
 // takes lets bodies of these media types pass, in UTF-8, and such that do not

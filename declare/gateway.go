@@ -33,6 +33,7 @@ type Gateway struct {
 	// unmatched: a notice came that nothing here answers yet.
 	unmatched  atomic.Bool
 	fresh, old round // through unmatched notices
+	tally      tally
 }
 
 // Submission is what an enterprise hands in: its bytes, who it is, and the
@@ -85,7 +86,8 @@ func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reope
 // the outcome is unknown and the submission should be made again under the same
 // key: it is filed once. Equal submissions wait for each other; only one that
 // is filed binds its key.
-func (g *Gateway) Submit(ctx context.Context, submission Submission) (Receipt, error) {
+func (g *Gateway) Submit(ctx context.Context, submission Submission) (receipt Receipt, err error) {
+	defer func() { g.tally.submitted(receipt, err) }()
 	over, err := g.turns.take(ctx, keyOfTenant{submission.Tenant, submission.Key})
 	if err != nil {
 		return Receipt{}, err

@@ -121,6 +121,7 @@ func (g *Gateway) record(ctx context.Context, facts []fact) error {
 	if err != nil {
 		return err
 	}
+	g.tally.recorded(facts)
 	return point("record.committed")
 }
 

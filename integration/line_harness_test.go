@@ -99,10 +99,8 @@ type lineOptions struct {
 	gateways int      // processes on the one database; 0 is one
 	unopened []string // agencies whose process is not started with the line
 	at       string   // the database's URL; "": a new one in the run's PostgreSQL
-	settings []string // more of the gateways' flags
 	via      string   // the URL the gateway is given; "": the database's own
-
-	more []string // arguments of the gateways
+	flags    []string // more of the gateways'
 
 	hold func(given answer, err error, took time.Duration) // sees every answer to the load; may be nil
 }
@@ -298,11 +296,10 @@ func (l *line) launch(t *testing.T, gateway *door) {
 	if l.folders != "" {
 		arguments = append(arguments, "--agency-folders", l.folders)
 	}
-	arguments = append(arguments, l.settings...)
 	for name, office := range l.offices {
 		arguments = append(arguments, "--agency", name+"=http://"+office.address+","+l.acceptFile(name))
 	}
-	arguments = append(arguments, l.more...)
+	arguments = append(arguments, l.flags...)
 	gateway.process = l.start(t, "singlewindow", "gateway", arguments...)
 }
 

@@ -678,7 +678,7 @@ func TestChaosWebhooksOutliveGateways(t *testing.T) {
 func webhooksOutliveGateways(t *testing.T, kills, declarations int) {
 	names, err := adapters.Names(adapters.Embedded())
 	must(t, err)
-	l := newLine(t, lineOptions{connect: names[:1], gateways: 2, settings: []string{"--webhook-allow", "127.0.0.1/32"}})
+	l := newLine(t, lineOptions{connect: names[:1], gateways: 2, flags: []string{"--webhook-allow", "127.0.0.1/32"}})
 	var arrivals atomic.Int32
 	s := newSink(t, func(_ int, rw http.ResponseWriter, r *http.Request) {
 		arrivals.Add(1)

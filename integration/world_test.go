@@ -86,7 +86,7 @@ func TestWorldsApart(t *testing.T) {
 	t.Parallel()
 	names, err := adapters.Names(adapters.Embedded())
 	must(t, err)
-	l := newLine(t, lineOptions{connect: names[:1], more: []string{"--test-world", "--test-pace", "1h"}})
+	l := newLine(t, lineOptions{connect: names[:1], flags: []string{"--test-world", "--test-pace", "1h"}})
 	real := l.offices[names[0]]
 	mine, theirs := l.testKey(t, acme), l.testKey(t, bolt)
 	from, _ := l.widest(t)

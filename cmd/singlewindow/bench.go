@@ -145,6 +145,7 @@ func (r *rig) startGateway(ctx context.Context, address string, s settings) erro
 		return err
 	}
 	arguments := []string{"serve", "--listen", address, "--database", s.Database, "--data", s.Data}
+	arguments = append(arguments, "--tenant-requests=0", "--tenant-bytes=0", "--tenant-items=0", "--requests-at-once=0") // the machine's limit is what is measured
 	for name, d := range r.simulators.agencies {
 		arguments = append(arguments, "--agency", name+"="+d.URL+","+d.CredentialFile)
 	}

@@ -93,12 +93,14 @@ func demoCommand() *cobra.Command {
 			if !command.Flags().Changed("test-world") {
 				s.TestWorld = "on"
 			}
+			s.TLSCert, s.TLSKey = "", "" // it speaks to itself, in clear
 			ctx, stop := untilStopped(command)
 			defer stop()
 			return demo(ctx, command.OutOrStdout(), s, once)
 		},
 	}
 	addSettings(command)
+	addDoors(command)
 	command.Flags().BoolVar(&once, "once", false, "end when every declaration has its final status; exit 0 only if each is the expected one")
 	return command
 }

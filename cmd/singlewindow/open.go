@@ -153,6 +153,7 @@ type gateway struct {
 	events   *event.Stream
 	webhooks *webhook.Webhooks
 	handler  http.Handler
+	doors    *doors
 	stopping atomic.Bool
 	world    *testWorld                                                                       // beside it; nil when there is none
 	clock    func(ctx context.Context, tenant string, by time.Duration) (api.TestTime, error) // of the test world; else nil
@@ -173,6 +174,9 @@ func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, e
 func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error {
 	deployments, err := s.deployments()
 	if err != nil {
+		return err
+	}
+	if g.doors, err = openDoors(s, log); err != nil {
 		return err
 	}
 	if err := g.openFolders(s, deployments, log); err != nil {
@@ -204,12 +208,16 @@ func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error 
 		return err
 	}
 	g.handler = split(
-		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
+		api.Observe("board", board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}), g.doors.note),
 		api.New(api.Options{
 			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
-			Webhooks: g.webhooks, Issuer: issuer, TestClock: g.clock,
+			Webhooks: g.webhooks, Issuer: issuer, TestClock: g.clock, Limits: g.doors.limits, Load: g.doors.load, Observe: g.doors.note,
 		}))
-	return g.openWorld(ctx, s, log)
+	if err := g.openWorld(ctx, s, log); err != nil || g.test {
+		return err
+	}
+	g.handler = g.doors.handler(g.handler)
+	return nil
 }
 
 // newsEvery is how often events are looked for while somebody follows them.
@@ -248,20 +256,17 @@ const (
 // more, no new requests, no new messages taken, what is under way finished and
 // recorded.
 func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logger) error {
-	server := &http.Server{
-		Handler:           g.handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	server := g.doors.server(g.handler, log)
+	monitor, err := g.openMonitor(log)
+	if err != nil {
+		return err
 	}
+	defer monitor.close(log)
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
 	delivered, served, lost, followed, worked := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- g.doors.serve(server, listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
@@ -269,6 +274,9 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
 	helpers.Go(func() { g.clearance.Run(beside) })
 	helpers.Go(func() { g.webhooks.Run(beside) })
+	if g.doors.pair != nil {
+		helpers.Go(func() { g.doors.pair.watch(beside, log) })
+	}
 	go func() { worked <- g.batches.Run(beside) }()
 	apart := make(chan error, 1)
 	go func() { apart <- g.world.run(beside, delivering, log) }()

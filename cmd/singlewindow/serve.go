@@ -26,6 +26,7 @@ func serveCommand() *cobra.Command {
 		},
 	}
 	addSettings(command)
+	addDoors(command)
 	return command
 }
 
@@ -44,6 +45,10 @@ func serve(ctx context.Context, s settings, log *slog.Logger) error {
 	debug.SetGCPercent(garbagePercent)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryBound)
+	}
+	// What is wrong with them is told before anything is started.
+	if _, err := readDoors(s); err != nil {
+		return usageError{err}
 	}
 	g, err := openGateway(ctx, s, log)
 	if err != nil {
@@ -64,7 +69,7 @@ func serve(ctx context.Context, s settings, log *slog.Logger) error {
 			log.Warn("agency is off: it has no url", "agency", profile.Name)
 		}
 	}
-	log.Info("serving", "address", "http://"+listener.Addr().String(), "agencies", on)
+	log.Info("serving", "address", g.doors.scheme()+"://"+listener.Addr().String(), "agencies", on)
 	err = g.run(ctx, listener, log)
 	return errors.Join(err, g.close())
 }

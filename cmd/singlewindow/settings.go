@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +37,7 @@ type settings struct {
 	JWTIssuer     string                `yaml:"jwt-issuer"`
 	JWTAudience   string                `yaml:"jwt-audience"`
 	JWTTenant     string                `yaml:"jwt-tenant-claim"`
+	DoorSettings  `yaml:",inline"`
 
 	// reread gives the settings as they are now, for what may change under a
 	// running gateway; nil when nothing does.
@@ -51,7 +54,11 @@ type deployment struct {
 	CredentialFile string `yaml:"credentialFile"`
 }
 
-var settingHelp = []struct{ name, fallback, help string }{
+// settingText is a setting's name, what it is when nobody says, and what it
+// means.
+type settingText struct{ name, fallback, help string }
+
+var settingHelp = []settingText{
 	{"listen", "127.0.0.1:8080", "address to listen on"},
 	{"database", "", "PostgreSQL URL; without one a private PostgreSQL is started"},
 	{"data", "", "folder for the private PostgreSQL and the gateway's secret (default: /var/lib/singlewindow as root, else the user's data folder)"},
@@ -95,14 +102,14 @@ func readSettings(command *cobra.Command) (settings, error) {
 		return s, usageError{err}
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas,
-		"test-world": &s.TestWorld, "test-pace": &s.TestPace, "jwt-issuer": &s.JWTIssuer, "jwt-audience": &s.JWTAudience, "jwt-tenant-claim": &s.JWTTenant}
-	targets["webhook-allow"] = &s.WebhookAllow
-	for _, setting := range settingHelp {
+		"webhook-allow": &s.WebhookAllow, "test-world": &s.TestWorld, "test-pace": &s.TestPace, "jwt-issuer": &s.JWTIssuer, "jwt-audience": &s.JWTAudience, "jwt-tenant-claim": &s.JWTTenant}
+	maps.Copy(targets, s.DoorSettings.targets())
+	for _, setting := range slices.Concat(settingHelp, doorHelp) {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
 		environment, inEnvironment := os.LookupEnv("SINGLEWINDOW_" + strings.ToUpper(strings.ReplaceAll(setting.name, "-", "_")))
 		switch {
-		case flag.Changed:
+		case flag != nil && flag.Changed:
 			*target = flag.Value.String()
 		case inEnvironment:
 			*target = environment
