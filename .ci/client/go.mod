@@ -1,0 +1,3 @@
+module singlewindow/ci/client
+
+go 1.26.0
