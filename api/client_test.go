@@ -67,11 +67,31 @@ func clientDocument(t *testing.T, a *api) []byte {
 		"description": "A declaration of any kind, as GET /v1/kinds/{kind}/schema has it", "type": "object", "x-go-type": "json.RawMessage",
 	}
 	withoutExamples(whole)
+	for _, item := range whole["paths"].(map[string]any) {
+		for _, operation := range item.(map[string]any) {
+			forClient(operation.(map[string]any)["responses"].(map[string]any))
+		}
+	}
 	content, err := json.MarshalIndent(whole, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// forClient leaves of an operation's answers the JSON of success, and one
+// problem for all others: whoever calls decides by its code. What is no JSON is
+// taken as the bytes it is.
+func forClient(responses map[string]any) {
+	for status, response := range maps.Clone(responses) {
+		content, _ := response.(map[string]any)["content"].(map[string]any) // nil where there is no body
+		if status >= "400" {
+			responses["default"] = map[string]any{"description": "A problem", "content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}}}
+			delete(responses, status)
+			continue
+		}
+		maps.DeleteFunc(content, func(media string, _ any) bool { return media != "application/json" })
+	}
 }
 
 // withoutExamples takes out what would be read as values of a type.

@@ -67,7 +67,7 @@ func (l *line) quickstart(t *testing.T) {
 	defer cancel()
 	shell := exec.CommandContext(ctx, "sh")
 	shell.Dir, shell.Stdin = "..", strings.NewReader(script)
-	shell.Env = append(os.Environ(), "AT=http://"+l.gateway.address, "SINGLEWINDOW_KEY="+l.keys[acme], "TMPDIR="+t.TempDir())
+	shell.Env = append(os.Environ(), "AT=http://"+l.gateway.address, "SINGLEWINDOW_KEY="+l.keys[bolt], "TMPDIR="+t.TempDir())
 	var printed, complained bytes.Buffer
 	shell.Stdout, shell.Stderr = &printed, &complained
 	if err := shell.Run(); err != nil {
@@ -332,7 +332,7 @@ func (l *line) goClient(t *testing.T) {
 	}
 	refused, err := window.SubmitDeclarationWithResponse(t.Context(), &client.SubmitDeclarationParams{IdempotencyKey: "client-2"}, json.RawMessage(`{"kind": "goods"}`))
 	must(t, err)
-	problem := refused.ApplicationproblemJSON422
+	problem := refused.ApplicationproblemJSONDefault
 	if problem == nil || problem.Code != "declaration.refused" || len(problem.Errors) < 3 || problem.Errors[0].Pointer == "" {
 		t.Fatalf("%s %s", refused.Status(), refused.Body)
 	}

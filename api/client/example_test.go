@@ -43,12 +43,11 @@ func ExampleClientWithResponses_SubmitDeclarationWithResponse() {
 		fmt.Println(err)
 	case filed.JSON202 != nil:
 		fmt.Println(filed.JSON202.Reference, filed.JSON202.Status)
-	case filed.ApplicationproblemJSON422 != nil:
-		for _, fault := range filed.ApplicationproblemJSON422.Errors {
+	case filed.ApplicationproblemJSONDefault != nil:
+		fmt.Println(filed.ApplicationproblemJSONDefault.Code)
+		for _, fault := range filed.ApplicationproblemJSONDefault.Errors {
 			fmt.Println(fault.Pointer, fault.Code)
 		}
-	default:
-		fmt.Println(filed.Status())
 	}
 	// Output: ACME-2026-0001 processing
 }

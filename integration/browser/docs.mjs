@@ -65,12 +65,11 @@ try {
     const what = `reference ${width}`;
     const page = await open(width, true, "/docs", what);
     await page.getByText("File a declaration").first().waitFor({ state: "attached" });
-    await page.waitForLoadState("networkidle");
+    await page.evaluate(() => document.fonts.ready);
     await look(page, what);
     if (width === 1280) {
       await page.goto(`${address}/docs#tag/declarations/POST/v1/declarations`);
       await page.getByRole("heading", { name: "File a declaration" }).first().waitFor();
-      await page.waitForLoadState("networkidle");
       await look(page, `${what} operation`);
     }
     await page.context().close();
