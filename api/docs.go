@@ -22,10 +22,16 @@ import (
 //go:embed docs/docs.html docs/page.css docs/start.js docs/scalar.js.gz
 var docsFiles embed.FS
 
-// docsPolicy lets the reference run its own script, which draws with styles it
-// makes itself, and ask this gateway and nobody else.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// docsPolicy lets the reference run its own script and ask this gateway and
+// nobody else. The script makes the style elements whose digests stand here,
+// the same whenever it runs, and sets styles of single elements.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src-elem 'self' " +
+	"'sha256-rO+6k1mDRASa9Q8IQu9I3bF+bjRdxDreAZCyGSaxzeI=' " +
+	"'sha256-d7niGYA9R/xp7r1pyc/+3ntTepKCabnrqd2exao76s4=' " +
+	"'sha256-ZW1GSuo0pKyEx5Ar7ZC5Dflb/mjatjeTW9aVx0iZAzE=' " +
+	"'sha256-DLlkYCuDYGe6ME23YkUFB7Tc36rGDeo4mVBFbZX3uaU=' " +
+	"'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' " +
+	"; style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // serveDocs serves the reference: /docs, read from /openapi.json by a script,
 // and without scripts a list of the operations.
