@@ -10,6 +10,7 @@ Scalar.createApiReference("#reference", {
   showDeveloperTools: "never",
   externalUrls: {},
   hideClientButton: true,
+  hideTestRequestButton: true,
   documentDownloadType: "direct",
   defaultHttpClient: { targetKey: "shell", clientKey: "curl" },
   theme: "default",
