@@ -1,4 +1,4 @@
-.PHONY: run test chaos teeth build check lint vuln bench setup setup-tests
+.PHONY: run test chaos teeth build check lint vuln bench client contract setup setup-tests
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
@@ -33,6 +33,14 @@ lint:
 VULNDB ?= ../shared/vulndb/osv.tgz
 vuln:
 	@.ci/vuln/run $(VULNDB)
+
+# The Go client, made anew from the OpenAPI document.
+client: setup
+	@.ci/client/run
+
+# Records the contract that later changes are held against: with a release.
+contract: client
+	go test ./api -count=1 -run '^TestTheContractIsKept$$' -record
 
 setup:
 	@.ci/setup

@@ -152,6 +152,7 @@ func loadPacked(archive []byte, fsys fs.FS, name string, deployment Deployment) 
 	}
 	a.profile.Missing, a.profile.Digest = a.missing, a.digest
 	a.profile.Headers = a.notices.file.Headers
+	a.profile.Rules = a.ruleTexts()
 	a.url = strings.TrimRight(deployment.URL, "/")
 	a.line = newLine(deployment.Token, a.profile.InFlight)
 	a.breaker.Store(newBreaker(a.profile, a.file.Breaker, false))
@@ -240,6 +241,17 @@ func (a *Agency) readRules(folder fs.FS, name string) Faults {
 		return declareFaults(file, content, err)
 	}
 	return nil
+}
+
+func (a *Agency) ruleTexts() []declare.RuleText {
+	if a.rules == nil {
+		return nil
+	}
+	all := a.rules.Texts()
+	for i := range all {
+		all[i].Agency = a.file.Name
+	}
+	return all
 }
 
 func (a *Agency) readTake(folder fs.FS, profile *yamlFile, schemas *schemaFiles, kind string, entry takeEntry) Faults {

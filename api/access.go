@@ -49,8 +49,7 @@ func (m *missingScope) finding() finding {
 }
 
 // tenantOnly lets requests of a tenant pass that have the scope, within the
-// tenant's limits and before their
-// body is read.
+// tenant's limits and before their body is read.
 func (a *api) tenantOnly(scope account.Scopes) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r := ctx.(*request)

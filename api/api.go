@@ -96,7 +96,7 @@ func New(options Options) http.Handler {
 
 func newAPI(options Options) (*api, error) {
 	adoptProblems()
-	known, err := loadRegister(problemsYAML)
+	known, err := loadRegister(problemsYAML, faultsYAML)
 	if err != nil {
 		return nil, err
 	}

@@ -127,14 +127,20 @@ func (a *api) registerTemplates() {
 }
 
 // documentFiles tells what huma cannot know: bodies that our own code reads.
-func documentFiles(document *huma.OpenAPI) error {
-	table, err := examples.ReadFile("examples/hand-in-batch.csv")
-	if err != nil {
-		return err
+func (a *api) documentFiles(document *huma.OpenAPI) error {
+	content := map[string]*huma.MediaType{
+		mediaXLSX: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary", Description: "A workbook"}},
 	}
-	content := map[string]*huma.MediaType{}
-	for media, what := range map[string]string{mediaCSV: "A table in UTF-8 or GB18030", mediaXLSX: "A workbook", mediaNDJSON: "A declaration a line", mediaXML: "Messages of an agency's own form"} {
-		content[media] = &huma.MediaType{Schema: &huma.Schema{Description: what}, Example: string(table)}
+	for _, text := range []struct{ media, example, what string }{
+		{mediaCSV, "hand-in-batch.csv", "A table in UTF-8 or GB18030"},
+		{mediaNDJSON, "hand-in-batch.ndjson", "A declaration a line"},
+		{mediaXML, "get-message.xml", "Messages of an agency's own form"},
+	} {
+		example, err := examples.ReadFile("examples/" + text.example)
+		if err != nil {
+			return err
+		}
+		content[text.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: text.what}, Example: string(example)}
 	}
 	document.Paths["/v1/batches"].Post.RequestBody = &huma.RequestBody{Required: true, Content: content}
 	mapping, err := examples.ReadFile("examples/save-batch-mapping.json")

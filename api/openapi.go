@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/goccy/go-yaml"
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
@@ -54,12 +55,12 @@ func (a *api) operation(r route) huma.Operation {
 	if r.status != http.StatusNoContent {
 		media := &huma.MediaType{}
 		if r.media != "application/json" {
-			media.Schema = &huma.Schema{} // the bytes themselves, not base64 in JSON
+			media.Schema = bytesOf(r.media)
 		}
 		success.Content = map[string]*huma.MediaType{r.media: media}
 		given := []string{r.media}
 		if r.also != "" {
-			success.Content[r.also] = &huma.MediaType{Schema: &huma.Schema{}}
+			success.Content[r.also] = &huma.MediaType{Schema: bytesOf(r.also)}
 			given = append(given, r.also)
 		}
 		operation.Middlewares = append(operation.Middlewares, a.gives(given...))
@@ -89,6 +90,18 @@ func (a *api) operation(r route) huma.Operation {
 	return operation
 }
 
+// bytesOf is the schema of an answer that is not JSON of ours: the bytes
+// themselves, where huma would say base64.
+func bytesOf(media string) *huma.Schema {
+	switch media {
+	case "application/schema+json":
+		return &huma.Schema{Type: huma.TypeObject}
+	case mediaXLSX:
+		return &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	}
+	return &huma.Schema{Type: huma.TypeString}
+}
+
 // documentProblems lists the problems of an operation by status, each with
 // the answer it gives.
 func (a *api) documentProblems(operation *huma.Operation, codes []problemCode) {
@@ -105,7 +118,7 @@ func (a *api) documentProblems(operation *huma.Operation, codes []problemCode) {
 		}
 		response.Content["application/problem+json"].Examples[string(code)] = &huma.Example{
 			Summary: a.register[code].Title.English,
-			Value:   a.problem(asker{requestID: "req-01KDTP3X8Q0000000000000009", language: "en"}, finding{code: code}),
+			Value:   a.exampleProblem(a.register[code], "en"),
 		}
 	}
 }
@@ -121,7 +134,7 @@ func (a *api) serveDocument() error {
 		accessToken:      {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token of the issuer that the gateway is configured with, by OAuth 2 client credentials; its claim scope holds the scopes named by the operation"},
 		agencyCredential: {Type: "http", Scheme: "bearer", BearerFormat: "swa_…", Description: "An agency's credential: good for its own notices"},
 	}
-	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices, documentFiles, documentOrders, a.documentWebhooks} {
+	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices, a.documentFiles, documentOrders, a.documentWebhooks, documentParameters} {
 		if err := complete(document); err != nil {
 			return fmt.Errorf("openapi: %w", err)
 		}
@@ -136,7 +149,7 @@ func (a *api) serveDocument() error {
 	}
 	a.serveBytes("/openapi.json", "application/openapi+json", asJSON)
 	a.serveBytes("/openapi.yaml", "application/openapi+yaml", asYAML)
-	return nil
+	return a.serveDocs(document)
 }
 
 func (a *api) serveBytes(at, media string, body []byte) {
@@ -265,14 +278,14 @@ func asAny[T ~string](words []T) []any {
 func (a *api) documentExamples(document *huma.OpenAPI) error {
 	for _, operation := range operationsOf(document) {
 		for media, content := range operation.Responses[strconv.Itoa(operation.DefaultStatus)].Content {
-			if media == "application/schema+json" || media == mediaXLSX {
-				continue // the schemas stand among the components, and a workbook is no text
+			if media == mediaXLSX {
+				continue // a workbook is no text
 			}
 			body, err := examples.ReadFile("examples/" + operation.OperationID + "." + path.Base(media))
 			if err != nil {
 				return err
 			}
-			if media == "application/json" {
+			if strings.HasSuffix(media, "json") {
 				content.Example = json.RawMessage(body)
 			} else {
 				content.Example = string(body)
@@ -299,10 +312,41 @@ func documentNotices(document *huma.OpenAPI) error {
 	return nil
 }
 
+// documentParameters gives every parameter its example: the one at its field,
+// or in parameters.yaml, else its usual value or the first it may have.
+func documentParameters(document *huma.OpenAPI) error {
+	source, err := examples.ReadFile("examples/parameters.yaml")
+	if err != nil {
+		return err
+	}
+	var kept map[string]any
+	if err := yaml.Unmarshal(source, &kept); err != nil {
+		return err
+	}
+	for _, operation := range operationsOf(document) {
+		for _, parameter := range operation.Parameters {
+			example, known := kept[parameter.Name]
+			schema := parameter.Schema
+			switch {
+			case parameter.Example != nil:
+			case len(schema.Examples) > 0:
+				parameter.Example = schema.Examples[0]
+			case known:
+				parameter.Example = example
+			case schema.Default != nil:
+				parameter.Example = schema.Default
+			case len(schema.Enum) > 0:
+				parameter.Example = schema.Enum[0]
+			}
+		}
+	}
+	return nil
+}
+
 func operationsOf(document *huma.OpenAPI) []*huma.Operation {
 	var all []*huma.Operation
 	for _, item := range document.Paths {
-		for _, operation := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		for _, operation := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head, item.Options} {
 			if operation != nil {
 				all = append(all, operation)
 			}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"net/http"
@@ -11,8 +10,14 @@ import (
 	"singlewindow/declare"
 )
 
+// problemsYAML holds what the API answers with, faultsYAML what stands in the
+// errors of these answers.
+//
 //go:embed problems.yaml
 var problemsYAML []byte
+
+//go:embed faults.yaml
+var faultsYAML []byte
 
 // problemCode names a problem for good. Each is in problems.yaml.
 type problemCode string
@@ -64,64 +69,63 @@ const (
 	codeInternal           problemCode = "internal"
 )
 
-// entry is what the register says of a problem.
+// entry is what the register says of a code.
 type entry struct {
 	Code   problemCode  `yaml:"code"`
-	Status int          `yaml:"status"`
+	Status int          `yaml:"status"` // 0: not an answer, but a fault that stands in one
 	Title  declare.Text `yaml:"title"`
 	Detail declare.Text `yaml:"detail"`
+	Cause  declare.Text `yaml:"cause"`
+	Cure   declare.Text `yaml:"cure"`
+
+	Declaration string         `yaml:"declaration"` // of the example
+	Example     []exampleFault `yaml:"example"`
+
+	In problemCode `yaml:"in"` // of a fault: the problem whose errors hold it, or inBatch
+	At string      `yaml:"at"` // of a fault: where it may be
+
+	rule *declare.RuleText // whose text it is; nil for all but rules
 }
 
-// register holds every problem by its code.
+// inBatch stands where a fault is no problem's: a batch is answered 200 and
+// says in its errors, and those of its rows, what is wrong.
+const inBatch problemCode = "batch"
+
+// exampleFault is an entry of errors in an example.
+type exampleFault struct {
+	Code    problemCode `yaml:"code"`
+	Pointer string      `yaml:"pointer"`
+	XMLPath string      `yaml:"xmlPath"`
+	Line    int         `yaml:"line"`
+}
+
+// register holds every problem, and every fault that no rule file has, by its
+// code.
 type register map[problemCode]entry
 
-func loadRegister(source []byte) (register, error) {
-	var entries []entry
-	if err := yaml.UnmarshalWithOptions(source, &entries, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("problems.yaml: %w", err)
-	}
+func loadRegister(sources ...[]byte) (register, error) {
 	all := register{}
-	for _, e := range entries {
-		if _, twice := all[e.Code]; twice {
-			return nil, fmt.Errorf("problems.yaml: %s stands twice", e.Code)
+	for _, source := range sources {
+		var entries []entry
+		if err := yaml.UnmarshalWithOptions(source, &entries, yaml.Strict()); err != nil {
+			return nil, fmt.Errorf("register: %w", err)
 		}
-		if http.StatusText(e.Status) == "" || e.Status < 400 || e.Title.English == "" || e.Title.Chinese == "" || (e.Detail.English == "") != (e.Detail.Chinese == "") {
-			return nil, fmt.Errorf("problems.yaml: %s lacks a status of an error or a text", e.Code)
+		for _, e := range entries {
+			if _, twice := all[e.Code]; twice {
+				return nil, fmt.Errorf("register: %s stands twice", e.Code)
+			}
+			if !e.complete() {
+				return nil, fmt.Errorf("register: %s lacks a status of an error, its place or a text", e.Code)
+			}
+			all[e.Code] = e
 		}
-		all[e.Code] = e
 	}
 	return all, nil
 }
 
-func (a *api) registerProblems() {
-	handle(a, a.operation(route{
-		id: "get-problem", method: http.MethodGet, path: "/problems/{code}", tag: "Problems",
-		summary:     "What a problem means",
-		description: "Where the type of every problem leads.",
-		problems:    []problemCode{codeResourceMissing},
-	}), a.explain)
-}
-
-type problemInput struct {
-	Caller
-	Code string `path:"code" doc:"The problem's code" example:"declaration.refused"`
-}
-
-// Explanation says what a problem means, whenever it occurs.
-type Explanation struct {
-	Code   string `json:"code"`
-	Status int    `json:"status"`
-	Title  string `json:"title" doc:"In the language asked for"`
-	Detail string `json:"detail,omitempty" doc:"What to do about it"`
-}
-
-type explanationOutput struct{ Body Explanation }
-
-func (a *api) explain(_ context.Context, in *problemInput) (*explanationOutput, error) {
-	e, known := a.register[problemCode(in.Code)]
-	if !known {
-		return nil, declare.ErrMissing
-	}
-	who := in.request.asker
-	return &explanationOutput{Explanation{string(e.Code), e.Status, who.say(e.Title), who.say(e.Detail)}}, nil
+func (e entry) complete() bool {
+	answer := e.In == "" && e.Status >= 400 && http.StatusText(e.Status) != ""
+	fault := e.In != "" && e.Status == 0
+	whole := func(text declare.Text) bool { return (text.English == "") == (text.Chinese == "") }
+	return (answer || fault) && e.Title.English != "" && whole(e.Title) && whole(e.Detail) && whole(e.Cause) && whole(e.Cure)
 }

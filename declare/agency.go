@@ -60,6 +60,7 @@ type Profile struct {
 	Zone      *time.Location
 	On        bool     // false: no address is configured, or a schema is missing; nothing is filed to it
 	Missing   []string // the parts of its schemas that nobody supplied
+	Rules     []RuleText
 
 	Deadline   time.Duration // hard limit of one exchange
 	InFlight   int           // most messages on the wire at once, per process

@@ -135,6 +135,34 @@ func (k *Kind) compileSchema(file string, src []byte, lists map[string]*CodeList
 	return nil
 }
 
+// Rules gives what the kind's own rules tell.
+func (k *Kind) Rules() []RuleText {
+	all := k.rules.Texts()
+	for i := range all {
+		all[i].Kind = k.Name
+	}
+	return all
+}
+
+// First gives a pointer as a rule names it, such as /lines/*/id or /lines/id,
+// with the first entry of every array on the way: /lines/0/id.
+func (k *Kind) First(pointer string) string {
+	first, at := "", k.shape
+	for _, name := range strings.Split(pointer, "/")[1:] {
+		if name == "*" {
+			continue
+		}
+		if at != nil && (at.entries != nil || at.maxItems > 0) {
+			first, at = first+"/0", at.entries
+		}
+		first += "/" + name
+		if at != nil {
+			at = at.fields[name]
+		}
+	}
+	return first
+}
+
 // Schema gives the kind's JSON Schema (2020-12) as it stands in its folder.
 func (k *Kind) Schema() []byte { return slices.Clone(k.source) }
 

@@ -104,6 +104,26 @@ func (c *collected) add(fault Fault) bool {
 	return c.refusals < maxFaults
 }
 
+// RuleText is what a rule tells whoever breaks it.
+type RuleText struct {
+	Code    string
+	Pointer string // of the field it asks about, * standing for every entry of an array; the first, where the rule asks of several places
+	Text    Text
+	Advice  bool   // it refuses nothing
+	Agency  string // whose rule it is; "" where it is the kind's
+	Kind    string // "" where it is an agency's
+}
+
+// Texts gives what the rules tell, in the order of the file.
+func (r *Rules) Texts() []RuleText {
+	all := make([]RuleText, len(r.rules))
+	for i, rule := range r.rules {
+		fault := rule.fault(r.scopes[rule.each[0]].text)
+		all[i] = RuleText{Code: rule.code, Pointer: fault.Pointer, Text: rule.text, Advice: rule.advice}
+	}
+	return all
+}
+
 func (r *rule) fault(entry string) Fault {
 	pointer := r.at
 	if !strings.HasPrefix(pointer, "/") {

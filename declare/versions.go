@@ -98,6 +98,17 @@ func (g *Gateway) courier(agency string) *courier { return g.roster.Load().couri
 
 func (g *Gateway) agencyNames() []string { return g.roster.Load().names }
 
+// Rules gives what the rules of the agencies tell, of every version known here.
+func (g *Gateway) Rules() (all []RuleText) {
+	r := g.roster.Load()
+	for _, name := range r.names {
+		for _, version := range *r.couriers[name].versions.Load() {
+			all = append(all, version.Profile().Rules...)
+		}
+	}
+	return all
+}
+
 // asked gives the agencies that a declaration accepted now may concern: those
 // that have an address and a version in force.
 func (g *Gateway) asked(now time.Time) []Agency {

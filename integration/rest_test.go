@@ -106,7 +106,12 @@ type restDocument struct {
 
 func readDocument(t *testing.T, server *httptest.Server) *restDocument {
 	t.Helper()
-	response, err := server.Client().Get(server.URL + "/openapi.json")
+	return documentAt(t, server.Client(), server.URL)
+}
+
+func documentAt(t *testing.T, client *http.Client, address string) *restDocument {
+	t.Helper()
+	response, err := client.Get(address + "/openapi.json")
 	must(t, err)
 	whole, err := jsonschema.UnmarshalJSON(response.Body)
 	must(t, err)

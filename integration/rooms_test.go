@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"adapters/simulated":  {"adapters", "declare", "mapping", "xsd"},
 	"api":                 {"declare", "declare/…"},
 	"api/board":           {"declare", "declare/…"},
+	"api/client":          {},
 	"cmd/privatepostgres": {},
 	"cmd/agencysim":       {"*"},
 	"cmd/singlewindow":    {"*"},
