@@ -154,21 +154,6 @@ func (a *api) listKeys(ctx context.Context, in *keysInput) (*keysOutput, error) 
 	return out, nil
 }
 
-// Once is part of the input of what creates something.
-type Once struct {
-	Key string `header:"Idempotency-Key" doc:"1 to 255 visible ASCII characters, new for each new thing; under the same key nothing is made twice" example:"9b2f6a2e-7c1d-4f58-9a53-0d5c7a1f2b11"`
-}
-
-func (o Once) check() error {
-	switch {
-	case o.Key == "":
-		return &failure{code: codeIdempotencyMissing}
-	case !idempotencyKey.MatchString(o.Key):
-		return &failure{code: codeIdempotencyInvalid}
-	}
-	return nil
-}
-
 type createKeyInput struct {
 	Caller
 	Once
@@ -186,7 +171,7 @@ type newKeyOutput struct {
 }
 
 func (a *api) createKey(ctx context.Context, in *createKeyInput) (*newKeyOutput, error) {
-	if err := in.check(); err != nil {
+	if err := in.judge(); err != nil {
 		return nil, err
 	}
 	order := account.KeyOrder{Name: in.Body.Name, Scopes: in.Body.Scopes, Request: in.Key}
@@ -220,7 +205,7 @@ type rotateKeyInput struct {
 }
 
 func (a *api) rotateKey(ctx context.Context, in *rotateKeyInput) (*newKeyOutput, error) {
-	if err := in.check(); err != nil {
+	if err := in.judge(); err != nil {
 		return nil, err
 	}
 	grace := usualGrace

@@ -153,7 +153,7 @@ func TestBehind(t *testing.T) {
 		if c.protocol != "" {
 			request.Header.Set(headerForwardedProto, c.protocol)
 		}
-		Behind(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r })).ServeHTTP(httptest.NewRecorder(), request)
+		BehindProxy(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r })).ServeHTTP(httptest.NewRecorder(), request)
 		if seen.RemoteAddr != c.want || seen.Header.Get(headerForwardedProto) != c.over || seen.Header.Get(headerForwardedFor) != "" {
 			t.Errorf("%+v: %s %v", c, seen.RemoteAddr, seen.Header)
 		}

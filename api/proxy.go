@@ -13,11 +13,11 @@ const (
 	headerForwardedProto = "X-Forwarded-Proto"
 )
 
-// Behind makes every request tell truly where it comes from: RemoteAddr is the
+// BehindProxy makes every request tell truly where it comes from: RemoteAddr is the
 // client's address, and X-Forwarded-Proto stands there only, and says https,
 // when the client spoke TLS to a proxy. Proxies are believed when they ask from
 // one of the trusted networks; whatever else claims to be one is not.
-func Behind(trusted []netip.Prefix, next http.Handler) http.Handler {
+func BehindProxy(trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forwarded, protocol := r.Header.Values(headerForwardedFor), r.Header.Values(headerForwardedProto)
 		r.Header.Del(headerForwardedFor)

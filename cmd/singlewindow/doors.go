@@ -231,7 +231,7 @@ func within(networks []netip.Prefix, address netip.Addr) bool {
 }
 
 // handler is what stands before all pages and operations.
-func (d *doors) handler(next http.Handler) http.Handler { return api.Behind(d.trusted, next) }
+func (d *doors) handler(next http.Handler) http.Handler { return api.BehindProxy(d.trusted, next) }
 
 // scheme is how the gateway is spoken to.
 func (d *doors) scheme() string {
