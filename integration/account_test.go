@@ -250,7 +250,7 @@ func TestAccountStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if len(names) < 6 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(account.Statements, name)
 			if err != nil {

@@ -405,7 +405,7 @@ func TestBatchStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if len(names) < 20 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(batch.Statements, name)
 			if err != nil {

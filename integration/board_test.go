@@ -147,7 +147,7 @@ func TestBoardStatementsPrepare(t *testing.T) {
 	if len(names) < 10 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.AgencyScope("north"), func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.AgencyScope("north"), func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(board.Statements, name)
 			if err != nil {
@@ -229,7 +229,7 @@ func TestBoardListIsTrue(t *testing.T) {
 			var got []string
 			var after board.Place
 			for {
-				page, err := b.List(t.Context(), from.scope, from.beside, check.filter, after, 97)
+				page, err := b.List(t.Context(), from.scope, from.beside, check.filter, after, 397)
 				must(t, err)
 				for _, line := range page.Lines {
 					got = append(got, line.ID)

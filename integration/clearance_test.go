@@ -394,7 +394,7 @@ func TestClearanceStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if len(names) < 8 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(clearance.Statements, name)
 			if err != nil {

@@ -768,7 +768,7 @@ func TestEventStatementsPrepare(t *testing.T) {
 	if len(names) != 6 {
 		t.Errorf("%d statements", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(event.Statements, name)
 			if err != nil {

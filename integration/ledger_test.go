@@ -25,7 +25,7 @@ func TestStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if len(names) < 30 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		var role string
 		if err := tx.QueryRow(t.Context(), "SELECT current_user").Scan(&role); err != nil {
 			return err
