@@ -308,7 +308,7 @@ func TestBodiesAreBounded(t *testing.T) {
 }
 
 func TestABrokenBodyIsTheClientsFault(t *testing.T) {
-	_, err := io.ReadAll(incoming{io.NopCloser(io.MultiReader(strings.NewReader("{"), broken{}))})
+	_, err := io.ReadAll(incoming{body: io.NopCloser(io.MultiReader(strings.NewReader("{"), broken{}))})
 	if found := diagnose(err); found.code != codeBodyIncomplete {
 		t.Errorf("%v is %s", err, found.code)
 	}

@@ -152,9 +152,9 @@ func (r *runningProgram) said(t *testing.T, file string) string {
 	return string(content)
 }
 
-// A sink is the developer's program: it takes webhooks, checks their
+// A ear is the developer's program: it takes webhooks, checks their
 // signatures, and answers well or badly.
-type sink struct {
+type ear struct {
 	*httptest.Server
 	secret string
 
@@ -172,15 +172,15 @@ type hook struct {
 	Data      api.FeedEvent `json:"data"`
 }
 
-func newSink(t *testing.T, secret string) *sink {
+func newEar(t *testing.T, secret string) *ear {
 	t.Helper()
-	s := &sink{secret: secret}
+	s := &ear{secret: secret}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
 }
 
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *ear) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken, err := s.read(r)
@@ -197,7 +197,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *sink) read(r *http.Request) (taken hook, err error) {
+func (s *ear) read(r *http.Request) (taken hook, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return taken, err
@@ -227,7 +227,7 @@ func (s *sink) read(r *http.Request) (taken hook, err error) {
 }
 
 // hooks are those that came, and what was wrong with them.
-func (s *sink) hooks() (taken []hook, faults []string) {
+func (s *ear) hooks() (taken []hook, faults []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.taken), slices.Clone(s.faults)
@@ -238,7 +238,7 @@ const sinkSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // listenOverStop: every event arrives once, in order, as the feed has it,
 // whatever the developer's program answers and while the gateway restarts.
 func listenOverStop(t *testing.T, d desk) {
-	s := newSink(t, sinkSecret)
+	s := newEar(t, sinkSecret)
 	from := sampleNamed(t, "import-minimal.json")
 	s.bad = 5
 	listening := d.start(t, d.program(t, d.as(bolt), "listen", "--forward-to", s.URL+"/hooks", "--secret", sinkSecret, "--after", "beginning", "--print-json"))
@@ -305,7 +305,7 @@ func jsonOf(t *testing.T, what any) []byte {
 // listenFiltered: only the types that are asked for are forwarded, signed with
 // the secret that is printed, and told of on lines for people.
 func listenFiltered(t *testing.T, d desk) {
-	s := newSink(t, "")
+	s := newEar(t, "")
 	listening := d.start(t, d.program(t, d.as(acme), "listen", "--forward-to", s.URL, "--types", "filing.*,message.delivered", "--after", "beginning"))
 	var secret string
 	eventually(t, 20*time.Second, "the secret is printed and something is forwarded", func() bool {

@@ -147,8 +147,8 @@ type forwarder struct {
 	http   *http.Client
 }
 
-// webhook is the body of each.
-type webhook struct {
+// signed is the body of each.
+type signed struct {
 	Type      string          `json:"type"`
 	Timestamp time.Time       `json:"timestamp"` // when it happened
 	Data      json.RawMessage `json:"data"`
@@ -169,7 +169,7 @@ func (f *forwarder) forward(ctx context.Context, e heard) error {
 	if len(f.types) > 0 && !slices.ContainsFunc(f.types, func(wanted string) bool { return fits(wanted, e.Type) }) {
 		return nil
 	}
-	body, err := json.Marshal(webhook{e.Type, e.At, e.raw})
+	body, err := json.Marshal(signed{e.Type, e.At, e.raw})
 	if err != nil {
 		return err
 	}
