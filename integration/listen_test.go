@@ -152,7 +152,7 @@ func (r *runningProgram) said(t *testing.T, file string) string {
 	return string(content)
 }
 
-// A ear is the developer's program: it takes webhooks, checks their
+// An ear is the developer's program: it takes webhooks, checks their
 // signatures, and answers well or badly.
 type ear struct {
 	*httptest.Server
