@@ -28,7 +28,7 @@ func (w *restWindow) limited(t *testing.T, limits api.Limits, load *api.Load) *r
 	t.Helper()
 	other := *w
 	other.options.Limits, other.options.Load = limits, load
-	other.server = httptest.NewServer(api.Behind([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, api.New(other.options)))
+	other.server = httptest.NewServer(api.BehindProxy([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, api.New(other.options)))
 	t.Cleanup(other.server.Close)
 	return &other
 }
