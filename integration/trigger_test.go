@@ -217,7 +217,7 @@ func instructions(t *testing.T) (found []instruction) {
 // documented does what docs/cli.md says, in its order, and has to see what it
 // says.
 func documented(t *testing.T, d desk) {
-	s := newSink(t, "")
+	s := newEar(t, "")
 	folder, err := programs()
 	must(t, err)
 	d.keyFile(t, acme)
