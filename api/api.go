@@ -18,28 +18,39 @@ import (
 
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
+	"singlewindow/declare/clearance"
+	"singlewindow/declare/event"
 )
 
 // Options are what the handler stands on.
 type Options struct {
-	Gateway  *declare.Gateway
-	Accounts *account.Accounts
-	Kinds    map[string]*declare.Kind
-	IDs      *declare.IDs
-	Log      *slog.Logger
-	Version  string // of the product, for the OpenAPI document; "" is "unversioned"
+	Gateway   *declare.Gateway
+	Accounts  *account.Accounts
+	Batches   *batch.Batches
+	Clearance *clearance.Clearance
+	Kinds     map[string]*declare.Kind
+	Events    *event.Stream
+	Follow    Following
+	IDs       *declare.IDs
+	Log       *slog.Logger
+	Version   string // of the product, for the OpenAPI document; "" is "unversioned"
 	// Ping tells why requests cannot be answered now, nil when they can. It is
 	// asked by /readyz.
 	Ping func(context.Context) error
 }
 
 type api struct {
-	gateway  *declare.Gateway
-	accounts *account.Accounts
-	kinds    map[string]*declare.Kind
-	ids      *declare.IDs
-	log      *slog.Logger
-	ping     func(context.Context) error
+	gateway   *declare.Gateway
+	accounts  *account.Accounts
+	batches   *batch.Batches
+	clearance *clearance.Clearance
+	kinds     map[string]*declare.Kind
+	events    *event.Stream
+	streams   *streams
+	ids       *declare.IDs
+	log       *slog.Logger
+	ping      func(context.Context) error
 
 	register register
 	mux      *http.ServeMux
@@ -71,15 +82,19 @@ func newAPI(options Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{
-		gateway: options.Gateway, accounts: options.Accounts, kinds: options.Kinds, ids: options.IDs, log: options.Log, ping: options.Ping,
+		gateway: options.Gateway, accounts: options.Accounts, batches: options.Batches, clearance: options.Clearance, kinds: options.Kinds,
+		events: options.Events, streams: newStreams(options.Follow), ids: options.IDs, log: options.Log, ping: options.Ping,
 		register: known, mux: http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, configuration(cmp.Or(options.Version, "unversioned")))
 	a.huma.UseMiddleware(a.begin)
 	a.registerDeclarations()
+	a.registerBatches()
+	a.registerEvents()
 	a.registerAgencies()
 	a.registerKinds()
 	a.registerCodeLists()
+	a.registerStatistics()
 	a.registerProblems()
 	a.registerHealth()
 	return a, a.serveDocument()

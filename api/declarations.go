@@ -70,14 +70,6 @@ func (a *api) registerDeclarations() {
 		security:    tenantKey,
 		problems:    []problemCode{codeResourceMissing},
 	}), a.message)
-
-	handle(a, a.operation(route{
-		id: "list-events", method: http.MethodGet, path: "/v1/declarations/{id}/events", tag: "Declarations",
-		summary:     "What happened to a declaration",
-		description: "In order, numbered from 1 without gaps.",
-		security:    tenantKey,
-		problems:    []problemCode{codeResourceMissing},
-	}), a.events)
 }
 
 // takesDeclaration sets what holds for bodies that are declarations: the
@@ -234,25 +226,6 @@ func (a *api) message(ctx context.Context, in *messageInput) (*messageOutput, er
 		ContentType: "application/xml", MessageID: message.ID, Body: message.Body,
 		Digest: "sha-256=:" + base64.StdEncoding.EncodeToString(message.Digest) + ":",
 	}, nil
-}
-
-type eventsOutput struct {
-	Body struct {
-		Events []declare.Event `json:"events"`
-	}
-}
-
-func (a *api) events(ctx context.Context, in *declarationInput) (*eventsOutput, error) {
-	if !declarationID.MatchString(in.ID) {
-		return nil, declare.ErrMissing
-	}
-	events, err := a.gateway.Events(ctx, in.request.tenant, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := &eventsOutput{}
-	out.Body.Events = events
-	return out, nil
 }
 
 // legible tells whether the database can hold a text at all.

@@ -105,12 +105,12 @@ func (a *api) serveDocument() error {
 	document := a.huma.OpenAPI()
 	document.Info.Description = "One declaration in, every agency informed, one answer back. Problems are application/problem+json; decide by their code."
 	document.Info.License = &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}
-	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Problems"}, {Name: "Health"}}
+	document.Tags = []*huma.Tag{{Name: "Declarations"}, {Name: "Batches"}, {Name: "Events"}, {Name: "Agencies"}, {Name: "Kinds"}, {Name: "Code lists"}, {Name: "Statistics"}, {Name: "Problems"}, {Name: "Health"}}
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		tenantKey:        {Type: "http", Scheme: "bearer", BearerFormat: "sw_live_…", Description: "An enterprise's API key"},
 		agencyCredential: {Type: "http", Scheme: "bearer", BearerFormat: "swa_…", Description: "An agency's credential: good for its own notices"},
 	}
-	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices} {
+	for _, complete := range []func(*huma.OpenAPI) error{a.documentKinds, documentWords, a.documentExamples, documentNotices, documentFiles} {
 		if err := complete(document); err != nil {
 			return fmt.Errorf("openapi: %w", err)
 		}
@@ -254,8 +254,8 @@ func asAny[T ~string](words []T) []any {
 func (a *api) documentExamples(document *huma.OpenAPI) error {
 	for _, operation := range operationsOf(document) {
 		for media, content := range operation.Responses[strconv.Itoa(operation.DefaultStatus)].Content {
-			if media == "application/schema+json" {
-				continue // the schemas stand among the components
+			if media == "application/schema+json" || media == mediaXLSX {
+				continue // the schemas stand among the components, and a workbook is no text
 			}
 			body, err := examples.ReadFile("examples/" + operation.OperationID + "." + path.Base(media))
 			if err != nil {
@@ -291,7 +291,7 @@ func documentNotices(document *huma.OpenAPI) error {
 func operationsOf(document *huma.OpenAPI) []*huma.Operation {
 	var all []*huma.Operation
 	for _, item := range document.Paths {
-		for _, operation := range []*huma.Operation{item.Get, item.Post} {
+		for _, operation := range []*huma.Operation{item.Get, item.Post, item.Put} {
 			if operation != nil {
 				all = append(all, operation)
 			}

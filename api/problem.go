@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -75,7 +76,10 @@ func diagnose(err error) finding {
 		lost       *lostBody
 		idle       *notReady
 	)
+	about, isFile := batchFinding(err)
 	switch {
+	case isFile:
+		return about
 	case errors.As(err, &own):
 		return finding{code: own.code, faults: own.faults, headers: challenge(own.code)}
 	case errors.As(err, &refusal):
@@ -91,6 +95,8 @@ func diagnose(err error) finding {
 		return finding{code: codeResourceMissing}
 	case errors.Is(err, account.ErrUnknown):
 		return finding{code: codeCredentialUnknown, headers: challenge(codeCredentialUnknown)}
+	case errors.As(err, &lost) && errors.Is(err, os.ErrDeadlineExceeded):
+		return finding{code: codeBodyTimeout}
 	case errors.As(err, &lost):
 		return finding{code: codeBodyIncomplete}
 	case errors.As(err, &idle), errors.Is(err, declare.ErrAgencyOff), unavailable(err):
@@ -134,6 +140,8 @@ func challenge(code problemCode) map[string]string {
 		return map[string]string{"WWW-Authenticate": "Bearer"}
 	case codeCredentialUnknown:
 		return map[string]string{"WWW-Authenticate": `Bearer error="invalid_token"`}
+	case codeStreamsTooMany:
+		return map[string]string{"Retry-After": "10"}
 	}
 	return nil
 }

@@ -40,6 +40,11 @@ const (
 	codeNoticeTooLarge     problemCode = "notice.tooLarge"
 	codeNoticeMalformed    problemCode = "notice.malformed"
 	codeNoticeUnreadable   problemCode = "notice.unreadable"
+	codeStreamsTooMany     problemCode = "streams.tooMany"
+	codeBatchTooLarge      problemCode = "batch.tooLarge"
+	codeBatchNoTable       problemCode = "batch.noTable"
+	codeMappingRefused     problemCode = "mapping.refused"
+	codeMappingTooLarge    problemCode = "mapping.tooLarge"
 	codeUnavailable        problemCode = "unavailable"
 	codeInternal           problemCode = "internal"
 )

@@ -36,6 +36,7 @@ type request struct {
 	asker
 	api    *api
 	tenant string // set by tenantOnly
+	opened func() // set by inTurn, to be called when a stream has begun
 }
 
 // begin is the first step of every operation.

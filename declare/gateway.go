@@ -70,7 +70,7 @@ var (
 // [Gateway.Replace]. Randomness for jitter and identifiers comes with ids.
 func New(ledger *Ledger, kinds map[string]*Kind, agencies []Agency, reopen Reopener, ids *IDs, now func() time.Time, timing Timing, log *slog.Logger) *Gateway {
 	g := &Gateway{
-		kinds: kinds, ledger: ledger.unhurried(), desk: ledger, ids: ids, now: now, timing: timing, log: log,
+		kinds: kinds, ledger: ledger.Unhurried(), desk: ledger, ids: ids, now: now, timing: timing, log: log,
 		name: ids.New("gtw"), shelf: shelf{reopen: reopen},
 	}
 	g.intake = newGrouper(timing.Group, timing.Linger, alive(log, "intake", g.writeTogether))

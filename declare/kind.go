@@ -26,7 +26,8 @@ var embedded embed.FS
 type Kind struct {
 	Name    string
 	Title   Text
-	Samples fs.FS // valid declarations, and mutations.yaml
+	Samples fs.FS  // valid declarations, and mutations.yaml
+	Table   []byte // table.yaml, what a table of such declarations looks like
 
 	source   []byte
 	schema   *jsonschema.Schema
@@ -34,6 +35,7 @@ type Kind struct {
 	shape    *shape
 	rules    *Rules
 	keys     []keyRule
+	facets   facets
 }
 
 // Key is one value that declarations are searched by.
@@ -87,6 +89,15 @@ func loadKind(folder string, lists map[string]*CodeList) (*Kind, error) {
 		return nil, err
 	}
 	if k.keys, err = compileKeys(name, src); err != nil {
+		return nil, err
+	}
+	if name, src, err = file("facets.yaml"); err != nil {
+		return nil, err
+	}
+	if k.facets, err = compileFacets(name, src); err != nil {
+		return nil, err
+	}
+	if _, k.Table, err = file("table.yaml"); err != nil {
 		return nil, err
 	}
 	k.Samples, err = fs.Sub(embedded, path.Join(folder, "samples"))

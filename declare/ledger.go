@@ -50,8 +50,8 @@ type Ledger struct {
 }
 
 // A Scope says whose rows a transaction may see; row-level security in the
-// database enforces it. Make one with [TenantScope], [AgencyScope] or
-// [SystemScope].
+// database enforces it. Make one with [TenantScope], [AgencyScope],
+// [PortScope] or [SystemScope].
 type Scope struct{ setting string }
 
 // SystemScope sees everything: for the gateway's own work.
@@ -76,6 +76,16 @@ func AgencyScope(agency string) Scope {
 		agency = "-"
 	}
 	return Scope{"agency:" + agency}
+}
+
+var portName = regexp.MustCompile(`^[A-Z0-9]{2,17}$`)
+
+// PortScope sees the declarations of one port, by its code.
+func PortScope(port string) Scope {
+	if !portName.MatchString(port) {
+		port = "-"
+	}
+	return Scope{"port:" + port}
 }
 
 // OpenLedger brings the database at url up to date and connects to it. The
@@ -213,10 +223,14 @@ func (l *Ledger) Pool() *pgxpool.Pool { return l.pool }
 // URL is the database's address, for leaves that migrate their own tables.
 func (l *Ledger) URL() string { return l.url }
 
-// unhurried is the ledger for work that nobody waits for at a counter.
-func (l *Ledger) unhurried() *Ledger {
+// Unhurried is the ledger for work that nobody waits for at a counter.
+func (l *Ledger) Unhurried() *Ledger { return l.Patient(longestTransaction) }
+
+// Patient is the ledger for transactions that may take so long. Beyond five
+// seconds their statements must also set a statement_timeout of their own.
+func (l *Ledger) Patient(longest time.Duration) *Ledger {
 	patient := *l
-	patient.patience = longestTransaction
+	patient.patience = longest
 	return &patient
 }
 

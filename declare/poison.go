@@ -161,7 +161,7 @@ func (g *Gateway) recordAlone(ctx context.Context, f fact) error {
 	case err == nil:
 		return nil
 	case f.notice != nil:
-		g.log.Error("notice not applied, kept for later", "notice", f.notice.id, "error", logText(err))
+		g.failed("notice not applied, kept for later", err, "notice", f.notice.id)
 		return g.keep(ctx, f.notice)
 	case f.apply != nil && lasting(err):
 		return g.applySingly(ctx, f.apply)

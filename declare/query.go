@@ -156,6 +156,22 @@ func (g *Gateway) Find(ctx context.Context, tenant, reference, number string, li
 	return g.desk.find(ctx, tenant, ids)
 }
 
+// Statuses tells what is known of several of a tenant's declarations, latest
+// first, without places in queues. Those that do not exist, or are another
+// tenant's, are missing.
+func (g *Gateway) Statuses(ctx context.Context, tenant string, ids []string) ([]Status, error) {
+	found, err := g.desk.find(ctx, tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if err := g.locateErrors(ctx, tenant, &found[i]); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
 // Message gives what was, or is to be, sent to an agency: the exact bytes.
 func (g *Gateway) Message(ctx context.Context, tenant, id, agency string) (SentMessage, error) {
 	var m SentMessage
@@ -198,6 +214,16 @@ func (g *Gateway) Events(ctx context.Context, tenant, id string) (events []Event
 		return nil, ErrMissing // every declaration has its first event
 	}
 	return events, err
+}
+
+// AgencyTitle is what people call an agency; its name where nothing better is
+// known.
+func (g *Gateway) AgencyTitle(name string) Text {
+	title := Text{English: name, Chinese: name}
+	if courier := g.courier(name); courier != nil && courier.profile().Title != (Text{}) {
+		title = courier.profile().Title
+	}
+	return title
 }
 
 // Agencies tells who is connected and how each is doing.

@@ -243,7 +243,8 @@ func (g *Gateway) settle(ctx context.Context, tx pgx.Tx, facts []fact, files map
 }
 
 // tellDelivery tells of a change in delivery: an event, and an officer's task
-// when nothing here can move the message on. Another try is no news.
+// when nothing here can move the message on. Another try is no news unless it
+// was the last.
 func (g *Gateway) tellDelivery(c *changes, s *settlement, f *file, now time.Time) error {
 	if s.task {
 		kind := "unsure"
@@ -252,7 +253,7 @@ func (g *Gateway) tellDelivery(c *changes, s *settlement, f *file, now time.Time
 		}
 		c.tasks = append(c.tasks, task{s.taken.tenant, s.taken.id, kind, s.taken.agency, s.taken.declarationKey.id, s.reason, now})
 	}
-	if s.delivery == DeliveryQueued || s.delivery == DeliveryUnsure && s.taken.asked || f == nil {
+	if s.delivery == DeliveryQueued || s.delivery == DeliveryUnsure && s.taken.asked && !s.task || f == nil {
 		return nil
 	}
 	return g.tell(c, f, "message."+string(s.delivery), s.taken.agency, now, map[string]any{

@@ -45,6 +45,8 @@ type acceptance struct {
 	receipt    Receipt
 	stored     []byte // the receipt as it will be replayed
 	eventID    string
+	port       string
+	chapters   []string // HS
 }
 
 // known answers a submission that was made before under the same key, and
@@ -164,9 +166,11 @@ func (g *Gateway) drafts(subject Subject) (drafts []prepared, faults []Fault, er
 // first event on disk in one transaction, shared with others that arrived at
 // the same moment.
 func (g *Gateway) writtenDown(ctx context.Context, submission Submission, digest [sha256.Size]byte, subject Subject, drafts []prepared) (Receipt, error) {
+	kind := g.kinds[subject.Kind]
 	e := &acceptance{
 		submission: submission, digest: digest, subject: subject, drafts: drafts,
-		keys: g.kinds[subject.Kind].Keys(subject.Tree), eventID: g.ids.New("evt"),
+		keys: kind.Keys(subject.Tree), eventID: g.ids.New("evt"),
+		port: kind.facets.portOf(subject.Tree), chapters: kind.facets.chaptersOf(subject.Tree),
 		receipt: Receipt{Status: firstStatus(subject, drafts)},
 	}
 	var err error

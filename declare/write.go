@@ -178,6 +178,7 @@ func (g *Gateway) referenceUsed(ctx context.Context, e *acceptance) error {
 type columns struct {
 	declarations struct {
 		tenant, id, kind, reference, key, waitingAgency, waitingWhy, status, who []string
+		port, agencies, chapters                                                 []string // the last two joined by commas: unnest flattens arrays of arrays
 		receivedAt                                                               []time.Time
 		body, digest, receipt                                                    [][]byte
 		eventID                                                                  []string
@@ -207,6 +208,9 @@ func (c *columns) add(e *acceptance) {
 	d.digest = append(d.digest, e.digest[:])
 	d.receipt = append(d.receipt, e.stored)
 	d.eventID = append(d.eventID, e.eventID)
+	d.port = append(d.port, e.port)
+	d.agencies = append(d.agencies, strings.Join(filedTo(e.drafts), ","))
+	d.chapters = append(d.chapters, strings.Join(e.chapters, ","))
 	m := &c.messages
 	for _, draft := range e.drafts {
 		digest := draft.Body.Digest()
@@ -231,6 +235,16 @@ func (c *columns) add(e *acceptance) {
 	}
 }
 
+// filedTo names the agencies of drafts, sorted.
+func filedTo(drafts []prepared) []string {
+	var names []string
+	for _, draft := range drafts {
+		names = append(names, draft.agency)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // write puts entries on disk: all of them or none.
 func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Time) error {
 	var c columns
@@ -251,7 +265,8 @@ func (g *Gateway) write(ctx context.Context, entries []*acceptance, now time.Tim
 		var batch pgx.Batch
 		batch.Queue(statement("insert_idempotency"), d.tenant, d.key, d.digest, d.id, d.receipt, d.receivedAt)
 		batch.Queue(statement("insert_references"), d.tenant, d.reference, d.id)
-		batch.Queue(statement("insert_declarations"), d.tenant, d.id, d.kind, d.reference, d.status, d.who, d.waitingAgency, d.waitingWhy, d.receivedAt)
+		batch.Queue(statement("insert_declarations"), d.tenant, d.id, d.kind, d.reference, d.status, d.who, d.waitingAgency, d.waitingWhy, d.receivedAt,
+			d.port, d.agencies, d.chapters)
 		batch.Queue(statement("insert_declaration_bodies"), d.tenant, d.id, d.receivedAt, d.digest, d.body)
 		batch.Queue(statement("insert_filings"), m.tenant, m.declaration, m.agency, m.version, m.at)
 		batch.Queue(statement("insert_messages"), m.tenant, m.id, m.declaration, m.agency, m.schemaDigest, m.folder, m.digest, m.at, m.leaseUntil, now)

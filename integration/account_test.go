@@ -52,6 +52,7 @@ func newAccounts(t testing.TB) (*account.Accounts, *declare.Ledger, *tenantClock
 }
 
 func TestTenants(t *testing.T) {
+	t.Parallel()
 	accounts, _, _, _ := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme 货运代理"))
 	if err := accounts.CreateTenant(t.Context(), "acme", "Other"); !errors.Is(err, account.ErrTenantExists) {
@@ -66,6 +67,7 @@ func TestTenants(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	accounts, ledger, clock, url := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	if _, err := accounts.CreateKey(t.Context(), "nobody", "x"); !errors.Is(err, account.ErrUnknown) {
@@ -105,6 +107,7 @@ func TestKeys(t *testing.T) {
 
 // A revoked or expired key is refused once what is remembered of it has aged.
 func TestKeysEnd(t *testing.T) {
+	t.Parallel()
 	accounts, _, clock, url := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	holds := func(key account.Key) bool {
@@ -143,6 +146,7 @@ func TestKeysEnd(t *testing.T) {
 
 // When a key was used is written down to the minute, not at every request.
 func TestKeysRememberTheirUse(t *testing.T) {
+	t.Parallel()
 	accounts, ledger, clock, _ := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	key, err := accounts.CreateKey(t.Context(), "acme", "warehouse")
@@ -169,6 +173,7 @@ func TestKeysRememberTheirUse(t *testing.T) {
 }
 
 func TestAgencyCredentials(t *testing.T) {
+	t.Parallel()
 	accounts, _, clock, url := newAccounts(t)
 	if _, err := accounts.CreateAgencyCredential(t.Context(), "North Port"); !errors.Is(err, account.ErrBadName) {
 		t.Errorf("a bad name: %v", err)
@@ -194,6 +199,7 @@ func TestAgencyCredentials(t *testing.T) {
 
 // A scope sees its own rows and nobody else's; nobody can delete.
 func TestAccountScopes(t *testing.T) {
+	t.Parallel()
 	accounts, ledger, _, _ := newAccounts(t)
 	for _, tenant := range []string{"acme", "bolt"} {
 		must(t, accounts.CreateTenant(t.Context(), tenant, tenant))
@@ -236,6 +242,7 @@ func TestAccountScopes(t *testing.T) {
 }
 
 func TestAccountStatementsPrepareUnderTheApplicationRole(t *testing.T) {
+	t.Parallel()
 	accounts, ledger, clock, url := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	names, err := fs.Glob(account.Statements, "sql/*.sql")
@@ -243,7 +250,7 @@ func TestAccountStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 	if len(names) < 6 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		for i, name := range names {
 			text, err := fs.ReadFile(account.Statements, name)
 			if err != nil {
@@ -271,6 +278,7 @@ func TestAccountStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 
 // Many requests at once, one key: no error, no deadlock, one use written.
 func TestAuthenticatingTogether(t *testing.T) {
+	t.Parallel()
 	accounts, _, _, _ := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	key, err := accounts.CreateKey(t.Context(), "acme", "busy")
@@ -289,6 +297,7 @@ func TestAuthenticatingTogether(t *testing.T) {
 // That a key is in use is noted where it can be: whoever asks is known all the
 // same while the database writes nothing, and while somebody holds the row.
 func TestKeysAreKnownWithoutTheNoteOfUse(t *testing.T) {
+	t.Parallel()
 	accounts, ledger, clock, url := newAccounts(t)
 	must(t, accounts.CreateTenant(t.Context(), "acme", "Acme"))
 	key, err := accounts.CreateKey(t.Context(), "acme", "x")

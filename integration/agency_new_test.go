@@ -17,6 +17,7 @@ import (
 // there, on a schema that no folder has: only the ports are others, so that it
 // can run beside anything.
 func TestAddAnAgency(t *testing.T) {
+	t.Parallel()
 	document, err := os.ReadFile("../docs/add-an-agency.md")
 	must(t, err)
 	script := shellBlocks(string(document))
@@ -26,12 +27,9 @@ func TestAddAnAgency(t *testing.T) {
 		}
 		script = strings.ReplaceAll(script, port, freePort(t))
 	}
-	binaries, directory := t.TempDir(), shortDirectory(t)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binaries, "./cmd/singlewindow", "./cmd/agencysim")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	directory := shortDirectory(t)
+	binaries, err := programs()
+	must(t, err)
 	must(t, os.CopyFS(filepath.Join(directory, "permits"), os.DirFS("testdata/permits")))
 
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)

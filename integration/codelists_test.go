@@ -13,6 +13,7 @@ import (
 // TestCodeListsOverREST: every list, in both forms, by day, and only once when
 // it has not changed.
 func TestCodeListsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	lists, err := declare.CodeLists()

@@ -167,7 +167,7 @@ func seed(t *testing.T) *rand.Rand {
 // copy for another message, so that a second sending would show.
 func TestGatewayKilled(t *testing.T) {
 	t.Parallel()
-	const declarations, kills = 78, 6
+	const declarations, kills = 39, 3
 	random := seed(t)
 	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "100ms", gateways: 2})
 	words := []string{"default", "reject", "inspect", "docs", "busy", "drop", "twice", "early", "reset", "garbage", "shuffle", "slow"}

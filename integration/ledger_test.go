@@ -18,13 +18,14 @@ import (
 // Every statement is known to PostgreSQL under the role that will run it: a
 // typing error, a missing grant or a lost column shows here.
 func TestStatementsPrepareUnderTheApplicationRole(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	names, err := fs.Glob(declare.Statements, "sql/*.sql")
 	must(t, err)
 	if len(names) < 30 {
 		t.Fatalf("only %d statements found", len(names))
 	}
-	must(t, ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
+	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		var role string
 		if err := tx.QueryRow(t.Context(), "SELECT current_user").Scan(&role); err != nil {
 			return err
@@ -56,6 +57,7 @@ func TestStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 
 // Every table with a tenant hides other tenants' rows, from its owner too.
 func TestRowLevelSecurityIsForcedEverywhere(t *testing.T) {
+	t.Parallel()
 	_, url := newLedger(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	must(t, err)
@@ -74,6 +76,7 @@ func TestRowLevelSecurityIsForcedEverywhere(t *testing.T) {
 
 // The application cannot delete, whatever its code says.
 func TestNothingCanBeDeleted(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	err := ledger.Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), "DELETE FROM declaration")
@@ -86,6 +89,7 @@ func TestNothingCanBeDeleted(t *testing.T) {
 
 // Opening a ledger again, as every start does, changes nothing.
 func TestOpeningTwiceIsHarmless(t *testing.T) {
+	t.Parallel()
 	_, url := newLedger(t)
 	again, err := declare.OpenLedger(t.Context(), url, time.Now())
 	must(t, err)

@@ -64,6 +64,10 @@ func built(name string, arguments ...string) (string, error) {
 // kinds are loaded once: compiling their rules takes a while.
 var kinds = sync.OnceValues(declare.LoadKinds)
 
+// embedded are the agencies built in, loaded once and never closed: they only
+// read what agencies say, and loading takes two seconds of a processor.
+var embedded = sync.OnceValues(func() ([]*adapters.Agency, error) { return adapters.LoadAll(adapters.Embedded(), nil) })
+
 // The enterprises of every line.
 const (
 	acme = "acme"
@@ -132,13 +136,21 @@ func newLine(t *testing.T, options lineOptions) *line {
 	l.loadOffices(t)
 	l.openDoors(t)
 	l.enroll(t)
-	for name := range l.offices {
+	var opened []*office
+	for name, office := range l.offices {
 		if !slices.Contains(l.unopened, name) {
-			l.openOffice(t, name)
+			l.launchOffice(t, name)
+			opened = append(opened, office)
 		}
 	}
 	for _, gateway := range l.gateways {
-		l.startDoor(t, gateway)
+		l.launch(t, gateway)
+	}
+	for _, office := range opened {
+		office.awaitOpen(t)
+	}
+	for _, gateway := range l.gateways {
+		l.awaitReady(t, gateway)
 	}
 	return l
 }
@@ -160,14 +172,15 @@ func (l *line) openDoors(t *testing.T) {
 // loadOffices finds the agencies that can be played and gives each an address.
 func (l *line) loadOffices(t *testing.T) {
 	t.Helper()
-	folders := adapters.Embedded()
+	all, err := embedded()
 	if l.folders != "" {
-		folders = os.DirFS(l.folders)
+		all, err = adapters.LoadAll(os.DirFS(l.folders), nil)
+		for _, agency := range all {
+			t.Cleanup(agency.Close)
+		}
 	}
-	all, err := adapters.LoadAll(folders, nil)
 	must(t, err)
 	for _, agency := range all {
-		t.Cleanup(agency.Close)
 		name := agency.Profile().Name
 		if agency.Script() == nil || l.connect != nil && !slices.Contains(l.connect, name) {
 			continue
@@ -195,7 +208,7 @@ func (l *line) enroll(t *testing.T) {
 		at = own.URL()
 	} else {
 		if at = l.at; at == "" {
-			at = newDatabase(t)
+			at = migratedDatabase(t)
 		}
 		l.database = at
 	}
@@ -228,6 +241,12 @@ func (l *line) enroll(t *testing.T) {
 // listens.
 func (l *line) openOffice(t *testing.T, name string) {
 	t.Helper()
+	l.launchOffice(t, name)
+	l.offices[name].awaitOpen(t)
+}
+
+func (l *line) launchOffice(t *testing.T, name string) {
+	t.Helper()
 	office := l.offices[name]
 	arguments := []string{
 		"--agency", name, "--listen", office.address, "--ledger", office.ledger, "--trouble", office.trouble, "--pace", l.pace, "--slow", l.slow,
@@ -244,9 +263,13 @@ func (l *line) openOffice(t *testing.T, name string) {
 		arguments = append(arguments, "--gateway", strings.Join(addresses, ","))
 	}
 	office.process = l.start(t, "agencysim", name, arguments...)
-	eventually(t, 30*time.Second, name+" listens", func() bool {
-		office.process.mustRun(t)
-		return reachable(office.address)
+}
+
+func (o *office) awaitOpen(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, o.process.name+" listens", func() bool {
+		o.process.mustRun(t)
+		return reachable(o.address)
 	})
 }
 
@@ -261,13 +284,6 @@ func (l *line) startDoor(t *testing.T, gateway *door) {
 	t.Helper()
 	l.launch(t, gateway)
 	l.awaitReady(t, gateway)
-	if l.private {
-		var running bool
-		l.database, running = privatepostgres.Running(t.Context(), privatepostgres.Options{Folder: l.folder})
-		if !running {
-			t.Fatal("the gateway's private PostgreSQL does not run")
-		}
-	}
 }
 
 func (l *line) launch(t *testing.T, gateway *door) {
@@ -292,6 +308,13 @@ func (l *line) awaitReady(t *testing.T, gateway *door) {
 		ready, err := l.tryAt(t.Context(), gateway, "", http.MethodGet, "/readyz", nil)
 		return err == nil && ready.status == http.StatusOK
 	})
+	if l.private {
+		var running bool
+		l.database, running = privatepostgres.Running(t.Context(), privatepostgres.Options{Folder: l.folder})
+		if !running {
+			t.Fatal("the gateway's private PostgreSQL does not run")
+		}
+	}
 }
 
 // A process is a program under test.

@@ -27,6 +27,7 @@ const outsideSchemas = "../../shared/hmrc/schemas"
 // whose schemas are not shipped, played over HTTP: it takes messages without a
 // word and names them later by a conversation id alone.
 func TestDutiesDocumentsAndErrorsReachTheTrader(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat(outsideSchemas); errors.Is(err, fs.ErrNotExist) {
 		t.Skip("the administration's schemas are not here: " + outsideSchemas)
 	}

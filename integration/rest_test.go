@@ -30,6 +30,7 @@ import (
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/event"
 )
 
 // nowhere is an address where nobody listens: messages stay queued.
@@ -43,6 +44,7 @@ type restWindow struct {
 	agencies   []string
 	key, other string // of the tenants acme and bolt
 	document   *restDocument
+	options    api.Options
 }
 
 // restKinds are loaded once: compiling their schemas takes a while.
@@ -83,10 +85,13 @@ func newRESTWindow(t *testing.T, ledger *declare.Ledger) *restWindow {
 	must(t, err)
 	gateway := declare.New(ledger, kinds, agencies, nil, newIDs(), sampleTime(), declare.DefaultTiming(), quiet(t))
 	w.deliver(t, gateway)
-	w.server = httptest.NewServer(api.New(api.Options{
-		Gateway: gateway, Accounts: accounts, Kinds: kinds, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
-	}))
+	events := event.Open(ledger, quiet(t), 50*time.Millisecond)
+	w.options = api.Options{
+		Gateway: gateway, Accounts: accounts, Kinds: kinds, Events: events, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping,
+	}
+	w.server = httptest.NewServer(api.New(w.options))
 	t.Cleanup(w.server.Close)
+	w.tell(t, events)
 	w.document = readDocument(t, w.server)
 	return w
 }
@@ -166,6 +171,25 @@ func (w *restWindow) deliver(t *testing.T, gateway *declare.Gateway) {
 		}
 	}()
 	t.Cleanup(func() { stop(); <-done })
+}
+
+// tell runs the streams; when they end, servers can close.
+func (w *restWindow) tell(t *testing.T, events *event.Stream) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- events.Run(ctx) }()
+	t.Cleanup(func() { stop(); must(t, <-done) })
+}
+
+// another serves the same gateway with streams held otherwise, and gives its
+// address.
+func (w *restWindow) another(t *testing.T, follow api.Following) string {
+	t.Helper()
+	options := w.options
+	options.Follow = follow
+	server := httptest.NewServer(api.New(options))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // answer is what came over the wire.
@@ -258,6 +282,7 @@ func (w *restWindow) count(t *testing.T, table string) (rows int) {
 }
 
 func TestSubmitOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	body := sampleDeclaration(t, func(tree map[string]any) { tree["reference"] = "REST-1" })
@@ -289,6 +314,7 @@ func TestSubmitOverREST(t *testing.T) {
 }
 
 func TestFindOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	first, second := w.file(t, "FIND-1"), w.file(t, "FIND-2")
@@ -338,6 +364,7 @@ func sampleContainer(t *testing.T) string {
 // Each thing a client can get wrong has its code and pointer, and leaves
 // nothing behind.
 func TestBadDeclarationsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	change := func(change func(map[string]any)) []byte { return sampleDeclaration(t, change) }
@@ -389,6 +416,7 @@ func TestBadDeclarationsOverREST(t *testing.T) {
 }
 
 func TestLanguagesOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	body := []byte(`{"kind":"none"}`)
@@ -410,6 +438,7 @@ func TestLanguagesOverREST(t *testing.T) {
 // Another tenant's declaration, a missing one and an impossible id are told
 // apart by nothing but the request's own id.
 func TestForeignIsLikeMissingOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "FOREIGN-1")
@@ -432,6 +461,7 @@ func TestForeignIsLikeMissingOverREST(t *testing.T) {
 }
 
 func TestValidateOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	validate := func(body []byte) (answer, api.Examination) {
@@ -460,6 +490,7 @@ func TestValidateOverREST(t *testing.T) {
 }
 
 func TestMessagesAndEventsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "MESSAGE-1")
@@ -480,6 +511,7 @@ func TestMessagesAndEventsOverREST(t *testing.T) {
 }
 
 func TestAgenciesAndKindsOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	own := w.file(t, "AGENCY-1")
@@ -530,6 +562,7 @@ func sampleNotice(t *testing.T, agency string) []byte {
 }
 
 func TestNoticesOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	agency, another := w.agencies[0], w.agencies[1]
@@ -573,6 +606,7 @@ func TestNoticesOverREST(t *testing.T) {
 }
 
 func TestHealthOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	for _, at := range []string{"/livez", "/readyz", "/openapi.json", "/openapi.yaml", "/problems/json.invalid"} {
@@ -584,6 +618,7 @@ func TestHealthOverREST(t *testing.T) {
 
 // With the database gone, whoever asks is told to come back.
 func TestDatabaseGoneOverREST(t *testing.T) {
+	t.Parallel()
 	folder, err := os.MkdirTemp("", "sw")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(folder)) })
@@ -619,6 +654,7 @@ func TestDatabaseGoneOverREST(t *testing.T) {
 
 // Many clients under one key and many keys of one body: one declaration each.
 func TestSubmittingTogetherOverREST(t *testing.T) {
+	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
 	type result struct {

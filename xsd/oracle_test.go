@@ -233,7 +233,7 @@ func TestAgreesOnAgencies(t *testing.T) {
 				before := court.accepted
 				court.compare(t, filepath.Base(sample), doc)
 				if court.accepted > before {
-					court.try(t, filepath.Base(sample), doc, 29)
+					court.try(t, filepath.Base(sample), doc, 199)
 				}
 			}
 			if court.accepted > 0 {

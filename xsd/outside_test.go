@@ -150,7 +150,7 @@ func TestOutsideAgreesWithAnotherEngine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		court.try(t, filepath.Base(path), doc, 199)
+		court.try(t, filepath.Base(path), doc, 997)
 	}
 	court.close(t)
 }

@@ -30,24 +30,40 @@ type client struct {
 // problem is the one shape in which the gateway says no.
 type problem struct {
 	Title  string        `json:"title"`
+	Status int           `json:"status"`
 	Code   string        `json:"code"`
 	Detail string        `json:"detail"`
 	Errors []problemItem `json:"errors"`
 }
 
+// passing tells whether the problem is not about what was sent, so that the
+// same request may be answered better later.
+func (p *problem) passing() bool {
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return p.Status >= http.StatusInternalServerError
+}
+
 type problemItem struct {
 	Code    string `json:"code"`
-	Pointer string `json:"pointer"`
+	Pointer string `json:"pointer,omitempty"`
 	Message string `json:"message"`
-	Agency  string `json:"agency"`
+	Agency  string `json:"agency,omitempty"`
 }
 
 func addClientFlags(command *cobra.Command) {
+	addGatewayFlags(command)
+	addOutputFlag(command)
+}
+
+// addGatewayFlags declares where the gateway is and how to speak with it.
+func addGatewayFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.String("server", envOr("SINGLEWINDOW_SERVER", "http://127.0.0.1:8080"), "address of the gateway (SINGLEWINDOW_SERVER)")
 	flags.String("key-file", "", "file with the API key (otherwise SINGLEWINDOW_KEY)")
 	flags.String("language", "en", "language of messages: en or zh")
-	addOutputFlag(command)
 }
 
 func addOutputFlag(command *cobra.Command) {
@@ -108,19 +124,31 @@ func newClient(command *cobra.Command) (*client, error) {
 
 // call makes one request and reads the answer, at most 64 MB.
 func (c *client) call(ctx context.Context, method, path string, body []byte, header map[string]string) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.server+path, bytes.NewReader(body))
+	request, err := c.request(ctx, method, path, bytes.NewReader(body), header)
 	if err != nil {
 		return 0, nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	return answerOf(response)
+}
+
+func (c *client) request(ctx context.Context, method, path string, body io.Reader, header map[string]string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.server+path, body)
+	if err != nil {
+		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Accept-Language", c.language)
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
+	return request, nil
+}
+
+func answerOf(response *http.Response) (int, []byte, error) {
 	content, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
 	return response.StatusCode, content, errors.Join(err, response.Body.Close())
 }

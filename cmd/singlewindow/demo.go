@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,19 +23,50 @@ import (
 	"github.com/spf13/cobra"
 
 	"singlewindow/adapters"
+	"singlewindow/api"
+	"singlewindow/api/board"
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
 )
 
 //go:embed demo.yaml
 var demoPlan []byte
+
+//go:embed demo-batch.csv
+var demoFile string
 
 // demoTenant is the enterprise that files in the demonstration.
 const demoTenant = "demo"
 
 // demoPatience is how long the demonstration waits for final statuses.
 const demoPatience = 60 * time.Second
+
+// demoUser is who looks at the board in the demonstration.
+const demoUser = "demo"
+
+// plan is all that the demonstration shows.
+type plan struct {
+	Scenes []scene   `yaml:"scenes"`
+	Batch  batchPlan `yaml:"batch"`
+}
+
+// batchPlan says what must become of the file, by reference.
+type batchPlan struct {
+	Kind      string                     `yaml:"kind"`
+	Reference string                     `yaml:"reference"`
+	Expect    map[string]declare.Overall `yaml:"expect"`
+	Refused   []refusedCell              `yaml:"refused"`
+}
+
+// refusedCell is where a declaration is wrong.
+type refusedCell struct {
+	Reference string `yaml:"reference"`
+	Row       int    `yaml:"row"`
+	Column    string `yaml:"column"`
+	Code      string `yaml:"code"`
+}
 
 // scene is one declaration of the demonstration.
 type scene struct {
@@ -72,6 +105,7 @@ type stage struct {
 	simulators *simulators
 	listener   net.Listener
 	key        string
+	password   string // of demoUser, made for this run
 	served     chan error
 	stop       context.CancelFunc
 }
@@ -88,9 +122,12 @@ func demo(ctx context.Context, out io.Writer, s settings, once bool) error {
 	}
 	address := "http://" + st.listener.Addr().String()
 	fmt.Fprintf(out, "gateway %s, %d simulated agencies, private PostgreSQL in %s (%.1f s)\n", address, len(st.simulators.agencies), s.Data, time.Since(begun).Seconds())
+	signIn := fmt.Sprintf("board %s%s: sign in as %s with the password %s\n", address, board.Root, demoUser, st.password)
+	fmt.Fprint(out, signIn)
 	err = play(ctx, out, &client{address, st.key, "en", &http.Client{Timeout: 30 * time.Second}})
 	if err == nil && !once {
 		fmt.Fprintf(out, "\nThe gateway is at %s until you press Ctrl-C. Try:\n\n  export SINGLEWINDOW_KEY=%s\n  curl -s -H \"Authorization: Bearer $SINGLEWINDOW_KEY\" '%s/v1/declarations?limit=3'\n\n", address, st.key, address)
+		fmt.Fprint(out, signIn)
 		select {
 		case <-ctx.Done():
 		case err = <-st.served:
@@ -145,6 +182,9 @@ func (st *stage) set(ctx context.Context, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := st.user(ctx); err != nil {
+		return err
+	}
 	// The simulators outlive ctx until strike stops them: they answer what the
 	// gateway still has under way.
 	st.simulators, err = startSimulators(context.WithoutCancel(ctx), filepath.Join(s.Data, "simulators"), "http://"+st.listener.Addr().String(), credentials)
@@ -152,7 +192,7 @@ func (st *stage) set(ctx context.Context, s settings, log *slog.Logger) error {
 		return err
 	}
 	s.Agencies = st.simulators.agencies
-	if err := st.gateway.open(s, log); err != nil {
+	if err := st.gateway.open(ctx, s, log); err != nil {
 		return err
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -188,6 +228,17 @@ func (st *stage) credentials(ctx context.Context) (map[string]string, error) {
 	return credentials, nil
 }
 
+// user makes the demonstration's user, or gives it a new password.
+func (st *stage) user(ctx context.Context) error {
+	st.password = rand.Text()
+	accounts := st.gateway.accounts
+	_, err := accounts.CreateUser(ctx, account.User{Name: demoUser, Role: account.Operator}, st.password)
+	if errors.Is(err, account.ErrUserExists) {
+		err = accounts.SetPassword(ctx, demoUser, st.password)
+	}
+	return err
+}
+
 // strike takes the stage down in the opposite order.
 func (st *stage) strike() error {
 	var err error
@@ -210,9 +261,10 @@ func (st *stage) strike() error {
 	return err
 }
 
-// play files every scene and watches until all have their final status.
+// play files every scene and the batch, and watches until all have their
+// final status.
 func play(ctx context.Context, out io.Writer, c *client) error {
-	scenes, err := readScenes()
+	plan, err := readPlan()
 	if err != nil {
 		return err
 	}
@@ -223,21 +275,35 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	begun := time.Now()
-	pending := map[string]scene{}
-	shown := map[string]string{}
-	for i, scene := range scenes {
+	pending := map[string]declare.Overall{}
+	for i, scene := range plan.Scenes {
 		receipt, err := file(ctx, c, kinds[scene.Kind], scene, demoReference(begun, i, scene.Word))
 		if err != nil {
 			return err
 		}
-		pending[receipt.ID] = scene
+		pending[receipt.ID] = scene.Expect
 		fmt.Fprintf(out, "%6.2f s  %-26s accepted     %s: %s\n", time.Since(begun).Seconds(), receipt.Reference, scene.Title, agenciesText(receipt))
 	}
+	if err := plan.Batch.play(ctx, out, c, begun, pending); err != nil {
+		return err
+	}
+	count := len(pending)
+	if err := awaitFinal(ctx, out, c, begun, pending); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d declarations reached the expected final status at all their agencies in %.1f s.\n", count, time.Since(begun).Seconds())
+	return nil
+}
+
+// awaitFinal shows the declarations as they move, until each has its final
+// status, which must be the expected one.
+func awaitFinal(ctx context.Context, out io.Writer, c *client, begun time.Time, pending map[string]declare.Overall) error {
+	shown := map[string]string{}
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	var wrong []string
 	for len(pending) > 0 {
-		for id, scene := range pending {
+		for id, expected := range pending {
 			status, p, err := c.status(ctx, id)
 			if err != nil {
 				return fmt.Errorf("%d declarations are not final yet: %w", len(pending), err)
@@ -251,8 +317,8 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 			}
 			if final(status) {
 				delete(pending, id)
-				if status.Status != scene.Expect {
-					wrong = append(wrong, fmt.Sprintf("%s ended as %s, not %s", status.Reference, status.Status, scene.Expect))
+				if status.Status != expected {
+					wrong = append(wrong, fmt.Sprintf("%s ended as %s, not %s", status.Reference, status.Status, expected))
 				}
 			}
 		}
@@ -264,13 +330,59 @@ func play(ctx context.Context, out io.Writer, c *client) error {
 	if len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "; "))
 	}
-	fmt.Fprintf(out, "\n%d declarations reached the expected final status at all their agencies in %.1f s.\n", len(scenes), time.Since(begun).Seconds())
 	return nil
 }
 
-func readScenes() ([]scene, error) {
-	var scenes []scene
-	return scenes, yaml.UnmarshalWithOptions(demoPlan, &scenes, yaml.Strict())
+// play uploads the file, shows what is refused in it, and adds what is filed
+// to pending.
+func (b batchPlan) play(ctx context.Context, out io.Writer, c *client, begun time.Time, pending map[string]declare.Overall) error {
+	ours := demoRun(begun) + "-B"
+	text := strings.ReplaceAll(demoFile, b.Reference, ours)
+	sent, p, err := c.upload(ctx, "demo-batch.csv", strings.NewReader(text), int64(len(text)), batchOptions{kind: b.Kind})
+	if p != nil {
+		err = refusal{p}
+	}
+	if err != nil {
+		return err
+	}
+	u := uploading{client: c}
+	if sent, err = u.wait(ctx, sent, newGauge(io.Discard, sent.Name)); err != nil {
+		return err
+	}
+	rows, err := c.rows(ctx, sent.ID, "", atOnce)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%6.2f s  %s  %s\n", time.Since(begun).Seconds(), sent.Name, summary(sent))
+	printRows(out, refusedOf(rows))
+	return b.judge(rows, ours, pending)
+}
+
+// judge holds what became of each row against the plan.
+func (b batchPlan) judge(rows []api.RowView, ours string, pending map[string]declare.Overall) error {
+	var refused []refusedCell
+	filed := 0
+	for _, row := range rows {
+		reference := strings.Replace(row.Reference, ours, b.Reference, 1)
+		expected, known := b.Expect[reference]
+		switch {
+		case row.Verdict == string(batch.Rejected) && len(row.Errors) > 0:
+			fault := row.Errors[0]
+			refused = append(refused, refusedCell{reference, fault.Row, fault.Column, fault.Code})
+		case known && row.DeclarationID != "":
+			filed++
+			pending[row.DeclarationID] = expected
+		}
+	}
+	if filed != len(b.Expect) || !slices.Equal(refused, b.Refused) {
+		return fmt.Errorf("of the file, %d declarations were filed, not %d; refused were %v, not %v", filed, len(b.Expect), refused, b.Refused)
+	}
+	return nil
+}
+
+func readPlan() (plan, error) {
+	var p plan
+	return p, yaml.UnmarshalWithOptions(demoPlan, &p, yaml.Strict())
 }
 
 // file files one scene's sample under a reference made anew.
@@ -288,8 +400,13 @@ func file(ctx context.Context, c *client, kind *declare.Kind, scene scene, refer
 	return receipt, err
 }
 
+// demoRun begins every reference of a run.
+func demoRun(begun time.Time) string {
+	return "DEMO-" + strings.ToUpper(strconv.FormatInt(begun.UnixMilli(), 36))
+}
+
 func demoReference(begun time.Time, number int, word string) string {
-	reference := fmt.Sprintf("DEMO-%s-%d", strings.ToUpper(strconv.FormatInt(begun.UnixMilli(), 36)), number+1)
+	reference := fmt.Sprintf("%s-%d", demoRun(begun), number+1)
 	if word != "" {
 		reference += "." + word
 	}

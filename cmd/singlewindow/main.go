@@ -63,6 +63,8 @@ func run(ctx context.Context, arguments []string) int {
 		return 1
 	case errors.Is(err, errInconsistent):
 		return 3
+	case errors.Is(err, errRowsRefused):
+		return 4
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "singlewindow:", err)
 		return 2
@@ -85,8 +87,8 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		serveCommand(), demoCommand(), benchCommand(),
 		checkCommand(), renderCommand(), readCommand(), xsdCommand(), explainCommand(), agencyCommand(), kindCommand(),
-		submitCommand(), validateCommand(), statusCommand(),
-		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), versionCommand(),
+		submitCommand(), validateCommand(), statusCommand(), eventsCommand(), uploadCommand(), watchCommand(),
+		doctorCommand(), tasksCommand(), tenantCommand(), keyCommand(), credentialCommand(), userCommand(), versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		command.Args = usageArgs(command.Args)

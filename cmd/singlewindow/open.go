@@ -19,20 +19,25 @@ import (
 
 	"singlewindow/adapters"
 	"singlewindow/api"
+	"singlewindow/api/board"
 	"singlewindow/cmd/privatepostgres"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
+	"singlewindow/declare/batch"
+	"singlewindow/declare/clearance"
+	"singlewindow/declare/event"
 	"singlewindow/xsd"
 )
 
 // store is the ledger and what stands beside it, opened.
 type store struct {
-	ledger   *declare.Ledger
-	accounts *account.Accounts
-	ids      *declare.IDs
-	private  *privatepostgres.Server // nil when the database is somebody else's
-	options  privatepostgres.Options // of the private one
-	stopBy   time.Time               // when a fast stop of the private one is given up; zero: in its own time
+	ledger    *declare.Ledger
+	accounts  *account.Accounts
+	clearance *clearance.Clearance
+	ids       *declare.IDs
+	private   *privatepostgres.Server // nil when the database is somebody else's
+	options   privatepostgres.Options // of the private one
+	stopBy    time.Time               // when a fast stop of the private one is given up; zero: in its own time
 }
 
 // openStore connects to the configured database, or starts the private one.
@@ -51,13 +56,13 @@ func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (
 		}
 		url = opened.private.URL()
 	}
-	if err := opened.connect(ctx, s, url); err != nil {
+	if err := opened.connect(ctx, s, url, log); err != nil {
 		return nil, errors.Join(err, opened.close())
 	}
 	return opened, nil
 }
 
-func (o *store) connect(ctx context.Context, s settings, url string) error {
+func (o *store) connect(ctx context.Context, s settings, url string, log *slog.Logger) error {
 	var err error
 	if o.ledger, err = declare.OpenLedger(ctx, url, time.Now()); err != nil {
 		return err
@@ -66,7 +71,10 @@ func (o *store) connect(ctx context.Context, s settings, url string) error {
 	if err != nil {
 		return err
 	}
-	o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader)
+	if o.accounts, err = account.Open(ctx, o.ledger, secret, o.ids, time.Now, rand.Reader); err != nil {
+		return err
+	}
+	o.clearance, err = clearance.Open(ctx, o.ledger, time.Now, clearance.DefaultPause, log)
 	return err
 }
 
@@ -133,7 +141,10 @@ type gateway struct {
 	schemas  fs.FS // supplies agency folders; nil supplies nothing
 	folders  *adapters.Folders
 	slots    *xsd.Slots
+	readers  atomic.Pointer[[]*adapters.Agency] // of messages, see readXML
 	gateway  *declare.Gateway
+	batches  *batch.Batches
+	events   *event.Stream
 	handler  http.Handler
 	stopping atomic.Bool
 }
@@ -144,13 +155,13 @@ func openGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, e
 		return nil, err
 	}
 	g := &gateway{store: opened}
-	if err := g.open(s, log); err != nil {
+	if err := g.open(ctx, s, log); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }
 
-func (g *gateway) open(s settings, log *slog.Logger) error {
+func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error {
 	deployments, err := s.deployments()
 	if err != nil {
 		return err
@@ -172,10 +183,31 @@ func (g *gateway) open(s settings, log *slog.Logger) error {
 		agency.UseSlots(g.slots)
 	}
 	g.gateway = declare.New(g.ledger, kinds, g.agencies(), g.reopen, g.ids, time.Now, declare.DefaultTiming(), log)
-	g.handler = api.New(api.Options{
-		Gateway: g.gateway, Accounts: g.accounts, Kinds: kinds, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
-	})
+	if err := g.openBatches(ctx, kinds, log); err != nil {
+		return err
+	}
+	g.events = event.Open(g.ledger, log, newsEvery)
+	g.handler = split(
+		board.New(board.Options{Gateway: g.gateway, Ledger: g.ledger, Events: g.events, Kinds: kinds, Accounts: g.accounts, Clearance: g.clearance, IDs: g.ids, Now: time.Now, Log: log, Zone: time.Local}),
+		api.New(api.Options{
+			Gateway: g.gateway, Accounts: g.accounts, Batches: g.batches, Clearance: g.clearance, Kinds: kinds, Events: g.events, IDs: g.ids, Log: log, Version: version, Ping: g.ready,
+		}))
 	return nil
+}
+
+// newsEvery is how often events are looked for while somebody follows them.
+const newsEvery = 250 * time.Millisecond
+
+// split gives the officials' pages what is theirs, and all else to the API,
+// each with its path as it came.
+func split(pages, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if board.Holds(r.URL.Path) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // ready tells whether a request can be answered well: not while stopping, and
@@ -210,13 +242,16 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	}
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
-	delivered, served, lost := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	delivered, served, lost, followed, worked := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { delivered <- g.gateway.Deliver(delivering) }()
 	go func() { served <- server.Serve(listener) }()
 	beside, stopBeside := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { g.watch(beside, log) })
+	helpers.Go(func() { followed <- g.events.Run(beside) }) // its end ends every stream
 	helpers.Go(func() { lost <- g.keepDatabase(beside, log) })
+	helpers.Go(func() { g.clearance.Run(beside) })
+	go func() { worked <- g.batches.Run(beside) }()
 
 	var failure error
 	select {
@@ -225,6 +260,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 		delivered <- nil
 	case failure = <-served:
 	case failure = <-lost:
+	case failure = <-worked:
+		worked <- nil
 	}
 	g.stopping.Store(true)
 	g.stopBy = time.Now().Add(storeTime)
@@ -232,7 +269,8 @@ func (g *gateway) run(ctx context.Context, listener net.Listener, log *slog.Logg
 	defer cancel()
 	stopBeside()
 	helpers.Wait()
-	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log))
+	failure = errors.Join(failure, <-followed)
+	failure = errors.Join(failure, g.drain(stopping, server, failure == nil, log), <-worked)
 	stopDelivering()
 	select {
 	case err := <-delivered:

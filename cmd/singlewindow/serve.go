@@ -35,8 +35,16 @@ func newLog() *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)
 // less work of the garbage collector than Go's default makes.
 const garbagePercent = 400
 
+// memoryBound is where that trade ends: near it garbage is collected as often
+// as it takes. With the program itself and libxml2's memory beside it, a
+// gateway that works on large files stays below 300 MB. GOMEMLIMIT sets another.
+const memoryBound = 192 << 20
+
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
 	debug.SetGCPercent(garbagePercent)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryBound)
+	}
 	g, err := openGateway(ctx, s, log)
 	if err != nil {
 		return err

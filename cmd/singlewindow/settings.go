@@ -55,7 +55,9 @@ func addSettings(command *cobra.Command) {
 		flags.String(setting.name, setting.fallback, setting.help)
 	}
 	flags.SetNormalizeFunc(agenciesAlias)
-	flags.StringArray("agency", nil, "NAME=URL[,CREDENTIAL-FILE] of an agency; may be repeated")
+	if flags.Lookup("agency") == nil { // else the command has an agency of its own to name
+		flags.StringArray("agency", nil, "NAME=URL[,CREDENTIAL-FILE] of an agency; may be repeated")
+	}
 }
 
 // agenciesAlias understands what --agencies was called before.
@@ -86,9 +88,9 @@ func readSettings(command *cobra.Command) (settings, error) {
 			*target = setting.fallback
 		}
 	}
-	agencies, err := command.Flags().GetStringArray("agency")
-	if err != nil {
-		return s, err
+	var agencies []string
+	if flag, several := command.Flags().Lookup("agency").Value.(pflag.SliceValue); several {
+		agencies = flag.GetSlice()
 	}
 	for _, text := range agencies {
 		name, rest, found := strings.Cut(text, "=")

@@ -45,8 +45,10 @@ func (g *gateway) openFolders(s settings, deployments adapters.Deployments, log 
 
 // agencies gives what the folders hold as the gateway knows it.
 func (g *gateway) agencies() []declare.Agency {
+	readers := g.folders.Agencies()
+	g.readers.Store(&readers)
 	var agencies []declare.Agency
-	for _, agency := range g.folders.Agencies() {
+	for _, agency := range readers {
 		agencies = append(agencies, agency)
 	}
 	return agencies

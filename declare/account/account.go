@@ -35,10 +35,11 @@ var (
 	agencyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 )
 
-// Accounts keeps tenants, keys and credentials. Safe for concurrent use.
+// Accounts keeps tenants, keys, credentials, users and sessions. Safe for concurrent use.
 type Accounts struct {
 	ledger *declare.Ledger
 	vault  vault
+	press  press
 	ids    *declare.IDs
 	now    func() time.Time
 
@@ -68,7 +69,7 @@ func Open(ctx context.Context, ledger *declare.Ledger, secret []byte, ids *decla
 		return nil, err
 	}
 	return &Accounts{
-		ledger: ledger, vault: vault, ids: ids, now: now,
+		ledger: ledger, vault: vault, press: newPress(), ids: ids, now: now,
 		keys: newMemory[Principal](now), agencies: newMemory[string](now),
 	}, nil
 }

@@ -1,0 +1,1 @@
+SELECT name, kind, columns FROM batch_mapping WHERE tenant_id = $1 AND name = $2

@@ -1,0 +1,1 @@
+SELECT reference FROM reference WHERE tenant_id = $1 AND reference = ANY ($2::text[])

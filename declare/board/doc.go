@@ -1,0 +1,17 @@
+// Package board answers what the officials' pages ask: which declarations wait
+// for whom, one of them with everything about it, and the tasks of officers.
+//
+// Whatever it gives is what the scope it is asked in may see, and nothing else
+// decides that: a declaration that the scope does not see is missing. An
+// agency's official sees its declarations with the filings at every agency,
+// but messages and notices of the own agency only.
+//
+// The list is made for hundreds of thousands of declarations. It never looks
+// at all of them: a page is read from the end of an index, counts stop at
+// [MostCounted], and without other bounds only the last 30 days are looked at.
+// What is asked about few (a number, an agency or a port with few declarations)
+// is read through those instead, and counted exactly.
+//
+// The package is a leaf of declare. It has no tables of its own and changes
+// nothing.
+package board

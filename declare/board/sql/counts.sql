@@ -1,0 +1,8 @@
+-- How many declarations there are in each of statuses $1, counted to $8; filters as in newest.
+SELECT of.status, (SELECT count(*) FROM (
+        SELECT FROM declaration d
+         WHERE d.status = of.status AND d.received_at >= $6::timestamptz AND d.received_at < $7::timestamptz
+           AND ($2::text = '' OR $2 = ANY (d.agencies)) AND ($3::text = '' OR d.port = $3)
+           AND ($4::text = '' OR d.waiting_who = $4) AND ($5::timestamptz = 'infinity' OR d.waiting_who <> 'nobody' AND d.waiting_since < $5)
+         LIMIT $8) counted)
+  FROM unnest($1::text[]) AS of (status)

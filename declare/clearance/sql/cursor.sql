@@ -1,0 +1,1 @@
+SELECT xid::text, position FROM clearance_cursor

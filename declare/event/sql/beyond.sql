@@ -1,0 +1,1 @@
+SELECT $1::xid8 > pg_snapshot_xmax(pg_current_snapshot())
