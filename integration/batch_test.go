@@ -347,7 +347,7 @@ func TestChaosBatch(t *testing.T) {
 			done := l.ended(t, acme, taken.ID, 10*time.Minute)
 			filed := time.Since(begun)
 			took99, others := meanwhile()
-			number(t, fmt.Sprintf("10,000 rows of %s, p99 of %d submissions of another tenant meanwhile", format, others), took99.Round(time.Millisecond), answeredWithin)
+			number(t, fmt.Sprintf("10,000 rows of %s, p99 of %d submissions of another tenant meanwhile", format, others), took99.Round(time.Millisecond), answeredWithin())
 			l.delivered(t, 10*time.Minute)
 			took := time.Since(begun)
 			peak := residentPeak(t, l.gateway.process)

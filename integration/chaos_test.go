@@ -53,7 +53,7 @@ func TestChaosGatewayKilled(t *testing.T) {
 	c.enough()
 	wait()
 	promised := c.promised(t)
-	eventually(t, 5*time.Minute, "every filing is decided", func() bool {
+	eventually(t, 15*time.Minute, "every filing is decided", func() bool { // late is a failure, and lost another
 		return l.count(t, undecided) == 0 && l.count(t, unsent) == 0
 	})
 	number(t, "kill -9 of a gateway, all final after the last", time.Since(last).Round(time.Second), bound)

@@ -108,7 +108,7 @@ func (b *board) renderStatus(w http.ResponseWriter, r *http.Request, v visitor, 
 	b.draw(w, r, v, status, name, "layout.html", data)
 }
 
-// renderPart draws one block of a page's templates alone, for htmx.
+// renderPart draws one block of a page's templates alone, for scripts.
 func (b *board) renderPart(w http.ResponseWriter, r *http.Request, v visitor, name, block string, data any) {
 	b.draw(w, r, v, http.StatusOK, name, block, data)
 }
