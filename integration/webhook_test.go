@@ -48,7 +48,8 @@ func openWebhooks(t testing.TB, ledger *declare.Ledger, events *event.Stream, di
 	return opened
 }
 
-// A hookWindow is a gateway whose webhooks run, and a hand that writes events.
+// A hookWindow is the API with webhooks that run, and a hand that writes events
+// in the place of a gateway: that is all webhooks have to do with one.
 type hookWindow struct {
 	*restWindow
 	conn *pgx.Conn
@@ -61,28 +62,40 @@ type hookWindow struct {
 func newHookWindow(t *testing.T) *hookWindow {
 	t.Helper()
 	ledger, database := newLedger(t)
-	w := &hookWindow{restWindow: newRESTWindow(t, ledger), allowed: map[netip.AddrPort]int{}, refused: map[netip.AddrPort]int{}}
-	hooks := openWebhooks(t, ledger, w.options.Events, func(at netip.AddrPort, allowed bool) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if allowed {
-			w.allowed[at]++
-		} else {
-			w.refused[at]++
-		}
-	})
-	w.options.Webhooks = hooks
+	w := &hookWindow{restWindow: &restWindow{ledger: ledger, accounts: openAccounts(t, ledger, accountSecret, time.Now)}, allowed: map[netip.AddrPort]int{}, refused: map[netip.AddrPort]int{}}
+	for tenant, key := range map[string]*string{acme: &w.key, bolt: &w.other} {
+		must(t, w.accounts.CreateTenant(t.Context(), tenant, tenant))
+		made, err := w.accounts.CreateKey(t.Context(), tenant, "test")
+		must(t, err)
+		*key = made.Secret
+	}
+	kinds, err := restKinds()
+	must(t, err)
+	events := event.Open(ledger, quiet(t), 50*time.Millisecond)
+	hooks := openWebhooks(t, ledger, events, w.dialled)
+	w.options = api.Options{Accounts: w.accounts, Kinds: kinds, Events: events, Webhooks: hooks, IDs: newIDs(), Log: quiet(t), Version: "test", Ping: ledger.Ping}
 	w.server = httptest.NewServer(api.New(w.options))
 	t.Cleanup(w.server.Close)
+	w.document = readDocument(t, w.server)
+	w.tell(t, events)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); hooks.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
-	var err error
 	w.conn, err = pgx.Connect(t.Context(), database)
 	must(t, err)
 	t.Cleanup(func() { must(t, w.conn.Close(context.Background())) })
 	return w
+}
+
+func (w *hookWindow) dialled(at netip.AddrPort, allowed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if allowed {
+		w.allowed[at]++
+	} else {
+		w.refused[at]++
+	}
 }
 
 // happen writes events of new declarations of acme, one after the other in

@@ -96,6 +96,8 @@ func createKeyCommand() *cobra.Command {
 	var scopes []string
 	command := &cobra.Command{
 		Use: "create [TENANT [NAME]]", Short: "Make an API key and print it, once; --test makes the enterprise in the test world as well", Args: cobra.MaximumNArgs(2),
+		Example: "  singlewindow keys create --tenant acme --name ERP --scope declarations:read --expires 2027-01-01\n" +
+			"  singlewindow keys create --test --tenant acme",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			for i, target := range []*string{&k.tenant, &name}[:len(arguments)] {
 				*target = arguments[i]
@@ -150,6 +152,7 @@ func listKeysCommand() *cobra.Command {
 	var k keyring
 	command := &cobra.Command{
 		Use: "list", Short: "List an enterprise's keys, without their secrets", Args: cobra.NoArgs,
+		Example: "  singlewindow keys list --tenant acme",
 		RunE: func(command *cobra.Command, _ []string) error {
 			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
 				keys, err := accounts.Keys(ctx, k.tenant)
@@ -191,6 +194,7 @@ func rotateKeyCommand() *cobra.Command {
 	var grace time.Duration
 	command := &cobra.Command{
 		Use: "rotate KEY-ID", Short: "Make a key that follows another and print it, once", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow keys rotate key_01KDTP3X8Q0000000000000001 --tenant acme --grace 24h",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if grace < 0 || grace > account.LongestGrace {
 				return usageError{fmt.Errorf("--grace is at most %v", account.LongestGrace)}
@@ -209,6 +213,7 @@ func revokeKeyCommand() *cobra.Command {
 	var k keyring
 	command := &cobra.Command{
 		Use: "revoke KEY-ID", Short: "End a key, for good; gateways refuse it at the latest five seconds later", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow keys revoke key_01KDTP3X8Q0000000000000001 --tenant acme",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
 				return accounts.RevokeKey(ctx, k.tenant, arguments[0])

@@ -100,6 +100,7 @@ func listWebhooksCommand() *cobra.Command {
 	type list struct{ Webhooks []api.WebhookView }
 	command := &cobra.Command{
 		Use: "list", Short: "Show the webhooks", Args: cobra.NoArgs,
+		Example: "  singlewindow webhooks list",
 		RunE: speak(func(command *cobra.Command, c *client, _ []string) (json.RawMessage, error) {
 			return c.askAbout(command, http.MethodGet, "", "", http.StatusOK)
 		}, func(out io.Writer, found list) error { return printWebhooks(out, found.Webhooks...) }),
@@ -112,6 +113,7 @@ func createWebhookCommand() *cobra.Command {
 	wanted := api.WebhookWanted{}
 	command := &cobra.Command{
 		Use: "create URL", Short: "Have events sent to an address; the secret is shown once", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow webhooks create https://hooks.example.com/singlewindow --type declaration.status",
 		RunE: speak(func(command *cobra.Command, c *client, arguments []string) (json.RawMessage, error) {
 			wanted.URL = arguments[0]
 			body, err := json.Marshal(wanted)
@@ -130,6 +132,7 @@ func createWebhookCommand() *cobra.Command {
 func rotateWebhookCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "rotate ID", Short: "Give a webhook a new secret, shown once; the older one signs for 24 hours more", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow webhooks rotate whk_01KDTP3X8Q0000000000000001",
 		RunE: speak(func(command *cobra.Command, c *client, arguments []string) (json.RawMessage, error) {
 			return c.askAbout(command, http.MethodPost, "/"+url.PathEscape(arguments[0])+"/secrets", "", http.StatusCreated)
 		}, printMade),
@@ -142,6 +145,7 @@ func rotateWebhookCommand() *cobra.Command {
 func oneWebhookCommand(use, short, method, tail, body string, want int) *cobra.Command {
 	command := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Example: "  singlewindow webhooks " + strings.Replace(use, "ID", "whk_01KDTP3X8Q0000000000000001", 1),
 		RunE: speak(func(command *cobra.Command, c *client, arguments []string) (json.RawMessage, error) {
 			return c.askAbout(command, method, "/"+url.PathEscape(arguments[0])+tail, body, want)
 		}, func(out io.Writer, answer map[string]any) error {
@@ -159,6 +163,7 @@ func deliveriesCommand() *cobra.Command {
 	var limit int
 	command := &cobra.Command{
 		Use: "deliveries ID", Short: "Show what was sent to a webhook, the latest event first", Args: cobra.ExactArgs(1),
+		Example: "  singlewindow webhooks deliveries whk_01KDTP3X8Q0000000000000001 --state parked",
 		RunE: speak(func(command *cobra.Command, c *client, arguments []string) (json.RawMessage, error) {
 			query := url.Values{"limit": {fmt.Sprint(limit)}}
 			for name, value := range map[string]string{"state": state, "after": after} {
@@ -180,6 +185,8 @@ func resendCommand() *cobra.Command {
 	var from, to string
 	command := &cobra.Command{
 		Use: "resend ID [EVENT]", Short: "Send one event again, or all of a time (--from, --to)", Args: cobra.RangeArgs(1, 2),
+		Example: "  singlewindow webhooks resend whk_01KDTP3X8Q0000000000000001 evt_01KDTP3X8Q0000000000000005\n" +
+			"  singlewindow webhooks resend whk_01KDTP3X8Q0000000000000001 --from 2026-03-02T02:03:04Z",
 		RunE: speak(func(command *cobra.Command, c *client, arguments []string) (json.RawMessage, error) {
 			at := "/" + url.PathEscape(arguments[0])
 			if len(arguments) == 2 {
