@@ -65,7 +65,7 @@ func readContract(t *testing.T) map[string]any {
 // A mutation is a change of the recorded contract, and what must be said of it.
 type mutation struct {
 	Name   string `yaml:"name"`
-	At     string `yaml:"at"`     // JSON Pointer into the contract; a last step of - appends
+	At     string `yaml:"at"`     // JSON Pointer into the contract; a parameter by its name
 	Set    any    `yaml:"set"`    // what stands there afterwards
 	Remove bool   `yaml:"remove"` // or: nothing does
 	Breaks string `yaml:"breaks"` // part of what is said; "": it is an addition
@@ -243,12 +243,22 @@ func (c *changes) operation(at string, was, is map[string]any) {
 	if was["operationId"] != is["operationId"] {
 		c.breaks(at, "operation id changed")
 	}
-	if !reflect.DeepEqual(was["security"], is["security"]) {
-		c.breaks(at, "security changed")
-	}
+	c.security(at, was["security"], is["security"])
 	c.parameters(at, byPlace(was["parameters"]), byPlace(is["parameters"]))
 	c.requestBody(at, object(was["requestBody"]), object(is["requestBody"]))
 	c.each(at, object(was["responses"]), object(is["responses"]), "response", c.response)
+}
+
+// security compares the ways in; where there is none, everybody is let in.
+func (c *changes) security(at string, was, is any) {
+	open := len(without(was, nil)) == 0
+	gone, more := without(was, is), without(is, was)
+	switch {
+	case len(gone) > 0 || open && len(more) > 0:
+		c.breaks(at, "security changed")
+	case len(more) > 0:
+		c.adds(at, "way in added")
+	}
 }
 
 // byPlace gives parameters by where they are and their name.

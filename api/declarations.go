@@ -168,7 +168,7 @@ type findInput struct {
 	Caller
 	Reference string   `query:"reference" maxLength:"35" doc:"The trader's own reference" example:"ACME-2026-0001"`
 	Number    string   `query:"number" maxLength:"100" doc:"Any number a declaration is known by: its id or reference, a number an agency gave (an MRN, 统一编号, 报关单号), a UCR, a bill, a container, a seal, a voyage, an IMO number with or without IMO before it, a contract, an invoice, a licence" example:"MSKU1234565"`
-	Status    []string `query:"status" enum:"processing,actionNeeded,held,cleared,closed,rejected,cancelled" maxItems:"7" doc:"In one of these statuses, separated by commas"`
+	Status    []string `query:"status" enum:"processing,actionNeeded,held,cleared,closed,rejected,cancelled" maxItems:"7" doc:"In one of these statuses, separated by commas" example:"cleared,closed"`
 	Agency    string   `query:"agency" maxLength:"63" doc:"Filed to this agency, by its name in /v1/agencies"`
 	Kind      string   `query:"kind" maxLength:"63" doc:"Of this kind" example:"goods"`
 	Port      string   `query:"port" maxLength:"17" doc:"Of goods that pass this port or office" example:"3712"`

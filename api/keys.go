@@ -90,11 +90,6 @@ func documentOrders(document *huma.OpenAPI) error {
 			return err
 		}
 		operation.RequestBody.Content["application/json"].Example = json.RawMessage(body)
-		for _, parameter := range operation.Parameters {
-			if parameter.Name == "Idempotency-Key" {
-				parameter.Required = true
-			}
-		}
 	}
 	return nil
 }

@@ -122,13 +122,6 @@ func (a *api) documentWebhooks(document *huma.OpenAPI) error {
 		schema := document.Components.Schemas.Schema(taken.form, true, taken.form.Name())
 		taken.operation.RequestBody.Content = map[string]*huma.MediaType{"application/json": {Schema: schema, Example: json.RawMessage(example)}}
 	}
-	for _, at := range []string{"/v1/webhooks", "/v1/webhooks/{id}/secrets", "/v1/webhooks/{id}/test"} {
-		for _, parameter := range document.Paths[at].Post.Parameters {
-			if parameter.Name == "Idempotency-Key" {
-				parameter.Required = true
-			}
-		}
-	}
 	return nil
 }
 
@@ -223,21 +216,13 @@ func WebhookBody(e event.Entry) ([]byte, error) {
 	}{e.Type, e.At, told(e)})
 }
 
-// Creating is part of the input of requests that create.
-type Creating struct {
-	Key string `header:"Idempotency-Key" doc:"1 to 255 visible ASCII characters, new for each request; under the same key nothing is made twice" example:"9b2f6a2e-7c1d-4f58-9a53-0d5c7a1f2b11"`
-}
-
 // asked identifies a request that creates: by its key, and by all it says.
-func (c Creating) asked(r *request, body []byte) (webhook.Asked, error) {
-	if c.Key == "" {
-		return webhook.Asked{}, &failure{code: codeIdempotencyMissing}
-	}
-	if !idempotencyKey.MatchString(c.Key) {
-		return webhook.Asked{}, &failure{code: codeIdempotencyInvalid}
+func (o Once) asked(r *request, body []byte) (webhook.Asked, error) {
+	if err := o.judge(); err != nil {
+		return webhook.Asked{}, err
 	}
 	at := r.URL()
-	return webhook.Asked{Tenant: r.tenant, Key: c.Key, Digest: sha256.Sum256(fmt.Appendf(nil, "%s %s\n%s", r.Method(), at.Path, body))}, nil
+	return webhook.Asked{Tenant: r.tenant, Key: o.Key, Digest: sha256.Sum256(fmt.Appendf(nil, "%s %s\n%s", r.Method(), at.Path, body))}, nil
 }
 
 // replayed is the header of an answer given before.
@@ -340,7 +325,7 @@ func typesOf(value any) (*[]string, error) {
 
 type createWebhookInput struct {
 	Caller
-	Creating
+	Once
 	RawBody []byte `contentType:"application/json"`
 }
 
@@ -452,7 +437,7 @@ func (a *api) deleteWebhook(ctx context.Context, in *webhookInput) (*struct{}, e
 type creatingWebhookInput struct {
 	Caller
 	WebhookID
-	Creating
+	Once
 }
 
 func (a *api) rotateWebhook(ctx context.Context, in *creatingWebhookInput) (*madeWebhookOutput, error) {

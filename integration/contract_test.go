@@ -188,6 +188,9 @@ func (e exampleCase) send(t *testing.T, media, name string, body []byte, with in
 	what := name
 	for i, parameter := range e.operation.Parameters {
 		value := fmt.Sprint(parameter.Example)
+		if several, isList := parameter.Example.([]any); isList {
+			value = strings.Trim(fmt.Sprint(several...), "[]")
+		}
 		switch {
 		case parameter.In == "path":
 			path = strings.ReplaceAll(path, "{"+parameter.Name+"}", url.PathEscape(value))

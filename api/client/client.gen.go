@@ -20,22 +20,22 @@ import (
 
 // Defines values for AgencyViewState.
 const (
-	Connected AgencyViewState = "connected"
-	Denied    AgencyViewState = "denied"
-	Off       AgencyViewState = "off"
-	Paused    AgencyViewState = "paused"
+	AgencyViewStateConnected AgencyViewState = "connected"
+	AgencyViewStateDenied    AgencyViewState = "denied"
+	AgencyViewStateOff       AgencyViewState = "off"
+	AgencyViewStatePaused    AgencyViewState = "paused"
 )
 
 // Valid indicates whether the value is a known member of the AgencyViewState enum.
 func (e AgencyViewState) Valid() bool {
 	switch e {
-	case Connected:
+	case AgencyViewStateConnected:
 		return true
-	case Denied:
+	case AgencyViewStateDenied:
 		return true
-	case Off:
+	case AgencyViewStateOff:
 		return true
-	case Paused:
+	case AgencyViewStatePaused:
 		return true
 	default:
 		return false
@@ -126,6 +126,33 @@ func (e ClearanceStageWho) Valid() bool {
 	case ClearanceStageWhoOperator:
 		return true
 	case ClearanceStageWhoTrader:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryViewState.
+const (
+	DeliveryViewStateDelivered DeliveryViewState = "delivered"
+	DeliveryViewStateParked    DeliveryViewState = "parked"
+	DeliveryViewStatePending   DeliveryViewState = "pending"
+	DeliveryViewStateSending   DeliveryViewState = "sending"
+	DeliveryViewStateWaiting   DeliveryViewState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryViewState enum.
+func (e DeliveryViewState) Valid() bool {
+	switch e {
+	case DeliveryViewStateDelivered:
+		return true
+	case DeliveryViewStateParked:
+		return true
+	case DeliveryViewStatePending:
+		return true
+	case DeliveryViewStateSending:
+		return true
+	case DeliveryViewStateWaiting:
 		return true
 	default:
 		return false
@@ -231,6 +258,30 @@ func (e HealthOutputBodyStatus) Valid() bool {
 	}
 }
 
+// Defines values for MadeWebhookState.
+const (
+	MadeWebhookStateGone   MadeWebhookState = "gone"
+	MadeWebhookStateOn     MadeWebhookState = "on"
+	MadeWebhookStateParked MadeWebhookState = "parked"
+	MadeWebhookStatePaused MadeWebhookState = "paused"
+)
+
+// Valid indicates whether the value is a known member of the MadeWebhookState enum.
+func (e MadeWebhookState) Valid() bool {
+	switch e {
+	case MadeWebhookStateGone:
+		return true
+	case MadeWebhookStateOn:
+		return true
+	case MadeWebhookStateParked:
+		return true
+	case MadeWebhookStatePaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RowViewVerdict.
 const (
 	RowViewVerdictFiled    RowViewVerdict = "filed"
@@ -306,6 +357,66 @@ func (e WaitingForWho) Valid() bool {
 	case WaitingForWhoOperator:
 		return true
 	case WaitingForWhoTrader:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookChangeState.
+const (
+	WebhookChangeStateOn     WebhookChangeState = "on"
+	WebhookChangeStatePaused WebhookChangeState = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookChangeState enum.
+func (e WebhookChangeState) Valid() bool {
+	switch e {
+	case WebhookChangeStateOn:
+		return true
+	case WebhookChangeStatePaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookViewState.
+const (
+	WebhookViewStateGone   WebhookViewState = "gone"
+	WebhookViewStateOn     WebhookViewState = "on"
+	WebhookViewStateParked WebhookViewState = "parked"
+	WebhookViewStatePaused WebhookViewState = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookViewState enum.
+func (e WebhookViewState) Valid() bool {
+	switch e {
+	case WebhookViewStateGone:
+		return true
+	case WebhookViewStateOn:
+		return true
+	case WebhookViewStateParked:
+		return true
+	case WebhookViewStatePaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWantedState.
+const (
+	WebhookWantedStateOn     WebhookWantedState = "on"
+	WebhookWantedStatePaused WebhookWantedState = "paused"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWantedState enum.
+func (e WebhookWantedState) Valid() bool {
+	switch e {
+	case WebhookWantedStateOn:
+		return true
+	case WebhookWantedStatePaused:
 		return true
 	default:
 		return false
@@ -759,6 +870,39 @@ func (e FindDeclarationsParamsLang) Valid() bool {
 	}
 }
 
+// Defines values for FindDeclarationsParamsStatus.
+const (
+	FindDeclarationsParamsStatusActionNeeded FindDeclarationsParamsStatus = "actionNeeded"
+	FindDeclarationsParamsStatusCancelled    FindDeclarationsParamsStatus = "cancelled"
+	FindDeclarationsParamsStatusCleared      FindDeclarationsParamsStatus = "cleared"
+	FindDeclarationsParamsStatusClosed       FindDeclarationsParamsStatus = "closed"
+	FindDeclarationsParamsStatusHeld         FindDeclarationsParamsStatus = "held"
+	FindDeclarationsParamsStatusProcessing   FindDeclarationsParamsStatus = "processing"
+	FindDeclarationsParamsStatusRejected     FindDeclarationsParamsStatus = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the FindDeclarationsParamsStatus enum.
+func (e FindDeclarationsParamsStatus) Valid() bool {
+	switch e {
+	case FindDeclarationsParamsStatusActionNeeded:
+		return true
+	case FindDeclarationsParamsStatusCancelled:
+		return true
+	case FindDeclarationsParamsStatusCleared:
+		return true
+	case FindDeclarationsParamsStatusClosed:
+		return true
+	case FindDeclarationsParamsStatusHeld:
+		return true
+	case FindDeclarationsParamsStatusProcessing:
+		return true
+	case FindDeclarationsParamsStatusRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SubmitDeclarationParamsLang.
 const (
 	SubmitDeclarationParamsLangAll SubmitDeclarationParamsLang = "all"
@@ -879,6 +1023,90 @@ func (e ReadEventsParamsLang) Valid() bool {
 	case ReadEventsParamsLangEn:
 		return true
 	case ReadEventsParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListKeysParamsLang.
+const (
+	ListKeysParamsLangAll ListKeysParamsLang = "all"
+	ListKeysParamsLangEn  ListKeysParamsLang = "en"
+	ListKeysParamsLangZh  ListKeysParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ListKeysParamsLang enum.
+func (e ListKeysParamsLang) Valid() bool {
+	switch e {
+	case ListKeysParamsLangAll:
+		return true
+	case ListKeysParamsLangEn:
+		return true
+	case ListKeysParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateKeyParamsLang.
+const (
+	CreateKeyParamsLangAll CreateKeyParamsLang = "all"
+	CreateKeyParamsLangEn  CreateKeyParamsLang = "en"
+	CreateKeyParamsLangZh  CreateKeyParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the CreateKeyParamsLang enum.
+func (e CreateKeyParamsLang) Valid() bool {
+	switch e {
+	case CreateKeyParamsLangAll:
+		return true
+	case CreateKeyParamsLangEn:
+		return true
+	case CreateKeyParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevokeKeyParamsLang.
+const (
+	RevokeKeyParamsLangAll RevokeKeyParamsLang = "all"
+	RevokeKeyParamsLangEn  RevokeKeyParamsLang = "en"
+	RevokeKeyParamsLangZh  RevokeKeyParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the RevokeKeyParamsLang enum.
+func (e RevokeKeyParamsLang) Valid() bool {
+	switch e {
+	case RevokeKeyParamsLangAll:
+		return true
+	case RevokeKeyParamsLangEn:
+		return true
+	case RevokeKeyParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RotateKeyParamsLang.
+const (
+	RotateKeyParamsLangAll RotateKeyParamsLang = "all"
+	RotateKeyParamsLangEn  RotateKeyParamsLang = "en"
+	RotateKeyParamsLangZh  RotateKeyParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the RotateKeyParamsLang enum.
+func (e RotateKeyParamsLang) Valid() bool {
+	switch e {
+	case RotateKeyParamsLangAll:
+		return true
+	case RotateKeyParamsLangEn:
+		return true
+	case RotateKeyParamsLangZh:
 		return true
 	default:
 		return false
@@ -1023,6 +1251,264 @@ func (e GetClearanceTimesParamsBy) Valid() bool {
 	case Kind:
 		return true
 	case Port:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AdvanceTestClockParamsLang.
+const (
+	AdvanceTestClockParamsLangAll AdvanceTestClockParamsLang = "all"
+	AdvanceTestClockParamsLangEn  AdvanceTestClockParamsLang = "en"
+	AdvanceTestClockParamsLangZh  AdvanceTestClockParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the AdvanceTestClockParamsLang enum.
+func (e AdvanceTestClockParamsLang) Valid() bool {
+	switch e {
+	case AdvanceTestClockParamsLangAll:
+		return true
+	case AdvanceTestClockParamsLangEn:
+		return true
+	case AdvanceTestClockParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWebhooksParamsLang.
+const (
+	ListWebhooksParamsLangAll ListWebhooksParamsLang = "all"
+	ListWebhooksParamsLangEn  ListWebhooksParamsLang = "en"
+	ListWebhooksParamsLangZh  ListWebhooksParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ListWebhooksParamsLang enum.
+func (e ListWebhooksParamsLang) Valid() bool {
+	switch e {
+	case ListWebhooksParamsLangAll:
+		return true
+	case ListWebhooksParamsLangEn:
+		return true
+	case ListWebhooksParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateWebhookParamsLang.
+const (
+	CreateWebhookParamsLangAll CreateWebhookParamsLang = "all"
+	CreateWebhookParamsLangEn  CreateWebhookParamsLang = "en"
+	CreateWebhookParamsLangZh  CreateWebhookParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the CreateWebhookParamsLang enum.
+func (e CreateWebhookParamsLang) Valid() bool {
+	switch e {
+	case CreateWebhookParamsLangAll:
+		return true
+	case CreateWebhookParamsLangEn:
+		return true
+	case CreateWebhookParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeleteWebhookParamsLang.
+const (
+	DeleteWebhookParamsLangAll DeleteWebhookParamsLang = "all"
+	DeleteWebhookParamsLangEn  DeleteWebhookParamsLang = "en"
+	DeleteWebhookParamsLangZh  DeleteWebhookParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the DeleteWebhookParamsLang enum.
+func (e DeleteWebhookParamsLang) Valid() bool {
+	switch e {
+	case DeleteWebhookParamsLangAll:
+		return true
+	case DeleteWebhookParamsLangEn:
+		return true
+	case DeleteWebhookParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetWebhookParamsLang.
+const (
+	GetWebhookParamsLangAll GetWebhookParamsLang = "all"
+	GetWebhookParamsLangEn  GetWebhookParamsLang = "en"
+	GetWebhookParamsLangZh  GetWebhookParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the GetWebhookParamsLang enum.
+func (e GetWebhookParamsLang) Valid() bool {
+	switch e {
+	case GetWebhookParamsLangAll:
+		return true
+	case GetWebhookParamsLangEn:
+		return true
+	case GetWebhookParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeWebhookParamsLang.
+const (
+	ChangeWebhookParamsLangAll ChangeWebhookParamsLang = "all"
+	ChangeWebhookParamsLangEn  ChangeWebhookParamsLang = "en"
+	ChangeWebhookParamsLangZh  ChangeWebhookParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWebhookParamsLang enum.
+func (e ChangeWebhookParamsLang) Valid() bool {
+	switch e {
+	case ChangeWebhookParamsLangAll:
+		return true
+	case ChangeWebhookParamsLangEn:
+		return true
+	case ChangeWebhookParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWebhookDeliveriesParamsLang.
+const (
+	ListWebhookDeliveriesParamsLangAll ListWebhookDeliveriesParamsLang = "all"
+	ListWebhookDeliveriesParamsLangEn  ListWebhookDeliveriesParamsLang = "en"
+	ListWebhookDeliveriesParamsLangZh  ListWebhookDeliveriesParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ListWebhookDeliveriesParamsLang enum.
+func (e ListWebhookDeliveriesParamsLang) Valid() bool {
+	switch e {
+	case ListWebhookDeliveriesParamsLangAll:
+		return true
+	case ListWebhookDeliveriesParamsLangEn:
+		return true
+	case ListWebhookDeliveriesParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWebhookDeliveriesParamsState.
+const (
+	ListWebhookDeliveriesParamsStateDelivered ListWebhookDeliveriesParamsState = "delivered"
+	ListWebhookDeliveriesParamsStateParked    ListWebhookDeliveriesParamsState = "parked"
+	ListWebhookDeliveriesParamsStatePending   ListWebhookDeliveriesParamsState = "pending"
+	ListWebhookDeliveriesParamsStateSending   ListWebhookDeliveriesParamsState = "sending"
+	ListWebhookDeliveriesParamsStateWaiting   ListWebhookDeliveriesParamsState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListWebhookDeliveriesParamsState enum.
+func (e ListWebhookDeliveriesParamsState) Valid() bool {
+	switch e {
+	case ListWebhookDeliveriesParamsStateDelivered:
+		return true
+	case ListWebhookDeliveriesParamsStateParked:
+		return true
+	case ListWebhookDeliveriesParamsStatePending:
+		return true
+	case ListWebhookDeliveriesParamsStateSending:
+		return true
+	case ListWebhookDeliveriesParamsStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResendWebhookDeliveryParamsLang.
+const (
+	ResendWebhookDeliveryParamsLangAll ResendWebhookDeliveryParamsLang = "all"
+	ResendWebhookDeliveryParamsLangEn  ResendWebhookDeliveryParamsLang = "en"
+	ResendWebhookDeliveryParamsLangZh  ResendWebhookDeliveryParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ResendWebhookDeliveryParamsLang enum.
+func (e ResendWebhookDeliveryParamsLang) Valid() bool {
+	switch e {
+	case ResendWebhookDeliveryParamsLangAll:
+		return true
+	case ResendWebhookDeliveryParamsLangEn:
+		return true
+	case ResendWebhookDeliveryParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResendWebhookDeliveriesParamsLang.
+const (
+	ResendWebhookDeliveriesParamsLangAll ResendWebhookDeliveriesParamsLang = "all"
+	ResendWebhookDeliveriesParamsLangEn  ResendWebhookDeliveriesParamsLang = "en"
+	ResendWebhookDeliveriesParamsLangZh  ResendWebhookDeliveriesParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the ResendWebhookDeliveriesParamsLang enum.
+func (e ResendWebhookDeliveriesParamsLang) Valid() bool {
+	switch e {
+	case ResendWebhookDeliveriesParamsLangAll:
+		return true
+	case ResendWebhookDeliveriesParamsLangEn:
+		return true
+	case ResendWebhookDeliveriesParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RotateWebhookSecretParamsLang.
+const (
+	RotateWebhookSecretParamsLangAll RotateWebhookSecretParamsLang = "all"
+	RotateWebhookSecretParamsLangEn  RotateWebhookSecretParamsLang = "en"
+	RotateWebhookSecretParamsLangZh  RotateWebhookSecretParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the RotateWebhookSecretParamsLang enum.
+func (e RotateWebhookSecretParamsLang) Valid() bool {
+	switch e {
+	case RotateWebhookSecretParamsLangAll:
+		return true
+	case RotateWebhookSecretParamsLangEn:
+		return true
+	case RotateWebhookSecretParamsLangZh:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TestWebhookParamsLang.
+const (
+	TestWebhookParamsLangAll TestWebhookParamsLang = "all"
+	TestWebhookParamsLangEn  TestWebhookParamsLang = "en"
+	TestWebhookParamsLangZh  TestWebhookParamsLang = "zh"
+)
+
+// Valid indicates whether the value is a known member of the TestWebhookParamsLang enum.
+func (e TestWebhookParamsLang) Valid() bool {
+	switch e {
+	case TestWebhookParamsLangAll:
+		return true
+	case TestWebhookParamsLangEn:
+		return true
+	case TestWebhookParamsLangZh:
 		return true
 	default:
 		return false
@@ -1309,8 +1795,61 @@ type Complaint struct {
 	XmlPath *string `json:"xmlPath,omitempty"`
 }
 
+// CreateKeyInputBody defines model for CreateKeyInputBody.
+type CreateKeyInputBody struct {
+	// ExpiresAt When it ends by itself; without it, never
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// Name What it is for
+	Name string `json:"name"`
+
+	// Scopes What it may do; without it, what the key may do that makes it
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
 // Declaration A declaration of any kind, as GET /v1/kinds/{kind}/schema has it
 type Declaration = json.RawMessage
+
+// DeliveriesOutputBody defines model for DeliveriesOutputBody.
+type DeliveriesOutputBody struct {
+	Deliveries []DeliveryView `json:"deliveries"`
+}
+
+// DeliveryView defines model for DeliveryView.
+type DeliveryView struct {
+	// At When the event happened
+	At time.Time `json:"at"`
+
+	// Attempts Since it was first sent, or last sent again by you
+	Attempts int64 `json:"attempts"`
+
+	// DeclarationId Absent: a test event
+	DeclarationId *string `json:"declarationId,omitempty"`
+
+	// DurationMs Of the last attempt, in milliseconds
+	DurationMs int64 `json:"durationMs"`
+
+	// EventId Sent as webhook-id: how you know a copy
+	EventId       string     `json:"eventId"`
+	LastAttemptAt *time.Time `json:"lastAttemptAt,omitempty"`
+
+	// NextAt While it is pending: when it is sent
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// Number Of the event in its declaration
+	Number *int64 `json:"number,omitempty"`
+
+	// Reason Why the last attempt did not arrive
+	Reason *string           `json:"reason,omitempty"`
+	State  DeliveryViewState `json:"state"`
+
+	// Status HTTP status of the last attempt; absent: there was no answer
+	Status *int64 `json:"status,omitempty"`
+	Type   string `json:"type"`
+}
+
+// DeliveryViewState defines model for DeliveryView.State.
+type DeliveryViewState string
 
 // DocumentWanted defines model for DocumentWanted.
 type DocumentWanted struct {
@@ -1498,6 +2037,9 @@ type FolderVersion struct {
 // FoundOutputBody defines model for FoundOutputBody.
 type FoundOutputBody struct {
 	Declarations []Status `json:"declarations"`
+
+	// Next Opaque; ask again with after set to this. Absent: that was all
+	Next *string `json:"next,omitempty"`
 }
 
 // HealthOutputBody defines model for HealthOutputBody.
@@ -1507,6 +2049,34 @@ type HealthOutputBody struct {
 
 // HealthOutputBodyStatus defines model for HealthOutputBody.Status.
 type HealthOutputBodyStatus string
+
+// KeyView defines model for KeyView.
+type KeyView struct {
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Id        string     `json:"id"`
+
+	// LastUsedAt Exact to the minute
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+
+	// Live It is good now
+	Live bool `json:"live"`
+
+	// Name What it is for
+	Name string `json:"name"`
+
+	// Replaces The key it was made to follow
+	Replaces  *string    `json:"replaces,omitempty"`
+	RevokedAt *time.Time `json:"revokedAt,omitempty"`
+
+	// Scopes What it may do
+	Scopes []string `json:"scopes"`
+}
+
+// KeysOutputBody defines model for KeysOutputBody.
+type KeysOutputBody struct {
+	Keys []KeyView `json:"keys"`
+}
 
 // KindView defines model for KindView.
 type KindView struct {
@@ -1525,6 +2095,33 @@ type KindsOutputBody struct {
 	Kinds []KindView `json:"kinds"`
 }
 
+// MadeWebhook defines model for MadeWebhook.
+type MadeWebhook struct {
+	CreatedAt   time.Time `json:"createdAt"`
+	Description *string   `json:"description,omitempty"`
+
+	// EventTypes Empty: all
+	EventTypes []string `json:"eventTypes"`
+	Id         string   `json:"id"`
+
+	// LastDeliveredAt When something last arrived there
+	LastDeliveredAt *time.Time `json:"lastDeliveredAt,omitempty"`
+
+	// Secret whsec_ and 32 bytes in base64; it is not told again
+	Secret string `json:"secret"`
+
+	// Secrets The secrets that sign, the newest first, without themselves
+	Secrets []WebhookSecretView `json:"secrets"`
+
+	// Since When it came into this state
+	Since time.Time        `json:"since"`
+	State MadeWebhookState `json:"state"`
+	Url   string           `json:"url"`
+}
+
+// MadeWebhookState defines model for MadeWebhook.State.
+type MadeWebhookState string
+
 // MappingView defines model for MappingView.
 type MappingView struct {
 	// Columns Heading in your files to column of ours; - for a column that is not to be read
@@ -1540,6 +2137,32 @@ type MappingView struct {
 // MappingsOutputBody defines model for MappingsOutputBody.
 type MappingsOutputBody struct {
 	Mappings []MappingView `json:"mappings"`
+}
+
+// NewKeyView defines model for NewKeyView.
+type NewKeyView struct {
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	Id        string     `json:"id"`
+
+	// LastUsedAt Exact to the minute
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+
+	// Live It is good now
+	Live bool `json:"live"`
+
+	// Name What it is for
+	Name string `json:"name"`
+
+	// Replaces The key it was made to follow
+	Replaces  *string    `json:"replaces,omitempty"`
+	RevokedAt *time.Time `json:"revokedAt,omitempty"`
+
+	// Scopes What it may do
+	Scopes []string `json:"scopes"`
+
+	// Secret Send it as Authorization: Bearer. Only in the first answer; absent when this is a replay
+	Secret *string `json:"secret,omitempty"`
 }
 
 // Problem defines model for Problem.
@@ -1619,6 +2242,21 @@ type RenderedMessage struct {
 	Xml    string `json:"xml"`
 }
 
+// ResendRangeOutputBody defines model for ResendRangeOutputBody.
+type ResendRangeOutputBody struct {
+	// Next Ask again with from set to this; absent: that was all
+	Next *time.Time `json:"next,omitempty"`
+
+	// Resent How many are sent again
+	Resent int64 `json:"resent"`
+}
+
+// RotateKeyInputBody defines model for RotateKeyInputBody.
+type RotateKeyInputBody struct {
+	// Grace How long the old key is good yet, as ISO 8601 has it, at most P30D; without it P1D
+	Grace *string `json:"grace,omitempty"`
+}
+
 // RowView defines model for RowView.
 type RowView struct {
 	DeclarationId *string         `json:"declarationId,omitempty"`
@@ -1655,6 +2293,21 @@ type Status struct {
 // StatusStatus defines model for Status.Status.
 type StatusStatus string
 
+// TestClockInputBody defines model for TestClockInputBody.
+type TestClockInputBody struct {
+	// Advance How far, as ISO 8601 has it in days, hours, minutes and seconds, at most P30D
+	Advance string `json:"advance"`
+}
+
+// TestTime defines model for TestTime.
+type TestTime struct {
+	// Due How many notices of the simulated agencies became due by this; they come within moments, one after the other
+	Due int64 `json:"due"`
+
+	// Now The tenant's test time
+	Now time.Time `json:"now"`
+}
+
 // Text defines model for Text.
 type Text struct {
 	En string `json:"en"`
@@ -1680,6 +2333,83 @@ type WaitingFor struct {
 
 // WaitingForWho defines model for WaitingFor.Who.
 type WaitingForWho string
+
+// WebhookChange defines model for WebhookChange.
+type WebhookChange struct {
+	Description *string `json:"description,omitempty"`
+
+	// EventTypes Empty: all
+	EventTypes *[]string           `json:"eventTypes,omitempty"`
+	State      *WebhookChangeState `json:"state,omitempty"`
+	Url        *string             `json:"url,omitempty"`
+}
+
+// WebhookChangeState defines model for WebhookChange.State.
+type WebhookChangeState string
+
+// WebhookRange defines model for WebhookRange.
+type WebhookRange struct {
+	// From Of events at this moment or later
+	From time.Time `json:"from"`
+
+	// To Of events before this moment; for ever when left out
+	To *time.Time `json:"to,omitempty"`
+}
+
+// WebhookSecretView defines model for WebhookSecretView.
+type WebhookSecretView struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ExpiresAt When it ends: a newer one has taken its place
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// WebhookView defines model for WebhookView.
+type WebhookView struct {
+	CreatedAt   time.Time `json:"createdAt"`
+	Description *string   `json:"description,omitempty"`
+
+	// EventTypes Empty: all
+	EventTypes []string `json:"eventTypes"`
+	Id         string   `json:"id"`
+
+	// LastDeliveredAt When something last arrived there
+	LastDeliveredAt *time.Time `json:"lastDeliveredAt,omitempty"`
+
+	// Secrets The secrets that sign, the newest first, without themselves
+	Secrets []WebhookSecretView `json:"secrets"`
+
+	// Since When it came into this state
+	Since time.Time        `json:"since"`
+	State WebhookViewState `json:"state"`
+	Url   string           `json:"url"`
+}
+
+// WebhookViewState defines model for WebhookView.State.
+type WebhookViewState string
+
+// WebhookWanted defines model for WebhookWanted.
+type WebhookWanted struct {
+	// Description For yourself
+	Description *string `json:"description,omitempty"`
+
+	// EventTypes Only events of these types; without them, all
+	EventTypes *[]string `json:"eventTypes,omitempty"`
+
+	// State on when left out
+	State *WebhookWantedState `json:"state,omitempty"`
+
+	// Url https, on the public internet, port 443 or one above 1023; no user name and no fragment
+	Url string `json:"url"`
+}
+
+// WebhookWantedState on when left out
+type WebhookWantedState string
+
+// WebhooksOutputBody defines model for WebhooksOutputBody.
+type WebhooksOutputBody struct {
+	Webhooks []WebhookView `json:"webhooks"`
+}
 
 // LiveParams defines parameters for Live.
 type LiveParams struct {
@@ -1878,6 +2608,9 @@ type HandInBatchParams struct {
 	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
 	XRequestId *string `json:"X-Request-Id,omitempty"`
 
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+
 	// ContentLength Bytes of the file
 	ContentLength *int64 `json:"Content-Length,omitempty"`
 
@@ -2004,8 +2737,29 @@ type FindDeclarationsParams struct {
 	// Reference The trader's own reference
 	Reference *string `form:"reference,omitempty" json:"reference,omitempty"`
 
-	// Number Any number the declaration is known by
+	// Number Any number a declaration is known by: its id or reference, a number an agency gave (an MRN, 统一编号, 报关单号), a UCR, a bill, a container, a seal, a voyage, an IMO number with or without IMO before it, a contract, an invoice, a licence
 	Number *string `form:"number,omitempty" json:"number,omitempty"`
+
+	// Status In one of these statuses, separated by commas
+	Status *[]FindDeclarationsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Agency Filed to this agency, by its name in /v1/agencies
+	Agency *string `form:"agency,omitempty" json:"agency,omitempty"`
+
+	// Kind Of this kind
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Port Of goods that pass this port or office
+	Port *string `form:"port,omitempty" json:"port,omitempty"`
+
+	// From Received on this day (UTC) or from this moment on
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Received on or before this day (UTC), or before this moment
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// After next of the page before
+	After *string `form:"after,omitempty" json:"after,omitempty"`
 
 	// Limit At most so many
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
@@ -2020,6 +2774,9 @@ type FindDeclarationsParams struct {
 // FindDeclarationsParamsLang defines parameters for FindDeclarations.
 type FindDeclarationsParamsLang string
 
+// FindDeclarationsParamsStatus defines parameters for FindDeclarations.
+type FindDeclarationsParamsStatus string
+
 // SubmitDeclarationParams defines parameters for SubmitDeclaration.
 type SubmitDeclarationParams struct {
 	// Lang Language of texts, before Accept-Language; all: texts in every language
@@ -2031,7 +2788,7 @@ type SubmitDeclarationParams struct {
 	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
 	XRequestId *string `json:"X-Request-Id,omitempty"`
 
-	// IdempotencyKey 1 to 255 visible ASCII characters, new for each declaration; under the same key nothing is filed twice
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
 	IdempotencyKey string `json:"Idempotency-Key"`
 }
 
@@ -2048,6 +2805,9 @@ type GetDeclarationParams struct {
 
 	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
 	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IfNoneMatch The ETag of an earlier answer: 304 when it would be the same
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // GetDeclarationParamsLang defines parameters for GetDeclaration.
@@ -2127,6 +2887,72 @@ type ReadEventsParams struct {
 
 // ReadEventsParamsLang defines parameters for ReadEvents.
 type ReadEventsParamsLang string
+
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ListKeysParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ListKeysParamsLang defines parameters for ListKeys.
+type ListKeysParamsLang string
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *CreateKeyParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// CreateKeyParamsLang defines parameters for CreateKey.
+type CreateKeyParamsLang string
+
+// RevokeKeyParams defines parameters for RevokeKey.
+type RevokeKeyParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *RevokeKeyParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// RevokeKeyParamsLang defines parameters for RevokeKey.
+type RevokeKeyParamsLang string
+
+// RotateKeyParams defines parameters for RotateKey.
+type RotateKeyParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *RotateKeyParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// RotateKeyParamsLang defines parameters for RotateKey.
+type RotateKeyParamsLang string
 
 // ListKindsParams defines parameters for ListKinds.
 type ListKindsParams struct {
@@ -2233,6 +3059,192 @@ type GetClearanceTimesParamsEvery string
 // GetClearanceTimesParamsBy defines parameters for GetClearanceTimes.
 type GetClearanceTimesParamsBy string
 
+// AdvanceTestClockParams defines parameters for AdvanceTestClock.
+type AdvanceTestClockParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *AdvanceTestClockParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// AdvanceTestClockParamsLang defines parameters for AdvanceTestClock.
+type AdvanceTestClockParamsLang string
+
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ListWebhooksParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ListWebhooksParamsLang defines parameters for ListWebhooks.
+type ListWebhooksParamsLang string
+
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *CreateWebhookParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// CreateWebhookParamsLang defines parameters for CreateWebhook.
+type CreateWebhookParamsLang string
+
+// DeleteWebhookParams defines parameters for DeleteWebhook.
+type DeleteWebhookParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *DeleteWebhookParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// DeleteWebhookParamsLang defines parameters for DeleteWebhook.
+type DeleteWebhookParamsLang string
+
+// GetWebhookParams defines parameters for GetWebhook.
+type GetWebhookParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *GetWebhookParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// GetWebhookParamsLang defines parameters for GetWebhook.
+type GetWebhookParamsLang string
+
+// ChangeWebhookParams defines parameters for ChangeWebhook.
+type ChangeWebhookParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ChangeWebhookParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ChangeWebhookParamsLang defines parameters for ChangeWebhook.
+type ChangeWebhookParamsLang string
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ListWebhookDeliveriesParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// State Only those in this state
+	State *ListWebhookDeliveriesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// After The event of the last one of the page before
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit At most so many
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ListWebhookDeliveriesParamsLang defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParamsLang string
+
+// ListWebhookDeliveriesParamsState defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParamsState string
+
+// ResendWebhookDeliveryParams defines parameters for ResendWebhookDelivery.
+type ResendWebhookDeliveryParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ResendWebhookDeliveryParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ResendWebhookDeliveryParamsLang defines parameters for ResendWebhookDelivery.
+type ResendWebhookDeliveryParamsLang string
+
+// ResendWebhookDeliveriesParams defines parameters for ResendWebhookDeliveries.
+type ResendWebhookDeliveriesParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *ResendWebhookDeliveriesParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+}
+
+// ResendWebhookDeliveriesParamsLang defines parameters for ResendWebhookDeliveries.
+type ResendWebhookDeliveriesParamsLang string
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *RotateWebhookSecretParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// RotateWebhookSecretParamsLang defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParamsLang string
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// Lang Language of texts, before Accept-Language; all: texts in every language
+	Lang *TestWebhookParamsLang `form:"lang,omitempty" json:"lang,omitempty"`
+
+	// AcceptLanguage Preferred languages of texts; English and Chinese are spoken
+	AcceptLanguage *string `json:"Accept-Language,omitempty"`
+
+	// XRequestId Your own id for this request, 1 to 64 letters, digits and hyphens; it is echoed and logged. Without one the answer carries a new one
+	XRequestId *string `json:"X-Request-Id,omitempty"`
+
+	// IdempotencyKey 1 to 255 visible ASCII characters, new for each thing to be made; asked again under the same key, nothing is made twice
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// TestWebhookParamsLang defines parameters for TestWebhook.
+type TestWebhookParamsLang string
+
 // SaveBatchMappingJSONRequestBody defines body for SaveBatchMapping for application/json ContentType.
 type SaveBatchMappingJSONRequestBody = MappingView
 
@@ -2241,6 +3253,24 @@ type SubmitDeclarationJSONRequestBody = Declaration
 
 // ValidateDeclarationJSONRequestBody defines body for ValidateDeclaration for application/json ContentType.
 type ValidateDeclarationJSONRequestBody = Declaration
+
+// CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
+type CreateKeyJSONRequestBody = CreateKeyInputBody
+
+// RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
+type RotateKeyJSONRequestBody = RotateKeyInputBody
+
+// AdvanceTestClockJSONRequestBody defines body for AdvanceTestClock for application/json ContentType.
+type AdvanceTestClockJSONRequestBody = TestClockInputBody
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookWanted
+
+// ChangeWebhookJSONRequestBody defines body for ChangeWebhook for application/json ContentType.
+type ChangeWebhookJSONRequestBody = WebhookChange
+
+// ResendWebhookDeliveriesJSONRequestBody defines body for ResendWebhookDeliveries for application/json ContentType.
+type ResendWebhookDeliveriesJSONRequestBody = WebhookRange
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2401,7 +3431,7 @@ type ClientInterface interface {
 
 	// HandInBatchWithBody Hand in a file of declarations
 	//
-	// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch: the answer is the first one's, and carries Idempotent-Replayed: true.
+	// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2445,7 +3475,7 @@ type ClientInterface interface {
 
 	// FindDeclarations Find declarations
 	//
-	// The declarations with this reference, or with this number: an agency's own, a bill, a container, a voyage. Without either, the latest ones. Latest first.
+	// Those of your declarations that every parameter agrees with, the latest received first, a page at a time: ask again with after set to next. What is filed meanwhile comes before the first page and moves nothing on the others. A number is looked for exactly as it is written, without spaces around it.
 	//
 	// Corresponds with GET /v1/declarations (the `FindDeclarations` operationId).
 	FindDeclarations(ctx context.Context, params *FindDeclarationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2470,7 +3500,7 @@ type ClientInterface interface {
 
 	// GetDeclaration Where a declaration stands
 	//
-	// Its one overall status, whose move it is, and each agency's decision, numbers and errors.
+	// Its one overall status, whose move it is, and each agency's decision, numbers and errors. The ETag saves reading the same twice.
 	//
 	// Corresponds with GET /v1/declarations/{id} (the `GetDeclaration` operationId).
 	GetDeclaration(ctx context.Context, id string, params *GetDeclarationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2538,6 +3568,70 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events (the `ReadEvents` operationId).
 	ReadEvents(ctx context.Context, params *ReadEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListKeys Your API keys
+	//
+	// The latest first, those that are not good any more among them, never their secrets. lastUsedAt is exact to the minute. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateKeyWithBody Make an API key
+	//
+	// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+	//
+	// - `declarations:read`: Find and read declarations, their messages and how long they took
+	// - `declarations:write`: Check and file declarations
+	// - `batches`: Hand in files, follow them, keep column mappings
+	// - `events:read`: Read and follow events
+	// - `webhooks`: Manage where events are sent
+	// - `keys`: Make, rotate and revoke keys
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateKey Make an API key
+	//
+	// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+	//
+	// - `declarations:read`: Find and read declarations, their messages and how long they took
+	// - `declarations:write`: Check and file declarations
+	// - `batches`: Hand in files, follow them, keep column mappings
+	// - `events:read`: Read and follow events
+	// - `webhooks`: Manage where events are sent
+	// - `keys`: Make, rotate and revoke keys
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeKey Revoke an API key
+	//
+	// For good; once more does nothing. A key may revoke itself. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Corresponds with DELETE /v1/keys/{id} (the `RevokeKey` operationId).
+	RevokeKey(ctx context.Context, id string, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKeyWithBody Replace an API key
+	//
+	// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithBody(ctx context.Context, id string, params *RotateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateKey Replace an API key
+	//
+	// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKey(ctx context.Context, id string, params *RotateKeyParams, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKinds The kinds of declaration
 	//
 	// Each with the address of its JSON Schema.
@@ -2554,14 +3648,14 @@ type ClientInterface interface {
 
 	// GetKindTemplateCsv An empty table of a kind, CSV
 	//
-	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 	//
 	// Corresponds with GET /v1/kinds/{kind}/template.csv (the `GetKindTemplateCsv` operationId).
 	GetKindTemplateCsv(ctx context.Context, kind string, params *GetKindTemplateCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetKindTemplateXlsx An empty table of a kind, XLSX
 	//
-	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 	//
 	// Corresponds with GET /v1/kinds/{kind}/template.xlsx (the `GetKindTemplateXlsx` operationId).
 	GetKindTemplateXlsx(ctx context.Context, kind string, params *GetKindTemplateXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2572,6 +3666,127 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/statistics/clearance-times (the `GetClearanceTimes` operationId).
 	GetClearanceTimes(ctx context.Context, params *GetClearanceTimesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdvanceTestClockWithBody Let the simulated agencies' time pass
+	//
+	// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+	AdvanceTestClockWithBody(ctx context.Context, params *AdvanceTestClockParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdvanceTestClock Let the simulated agencies' time pass
+	//
+	// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+	AdvanceTestClock(ctx context.Context, params *AdvanceTestClockParams, body AdvanceTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks The webhooks
+	//
+	// All of them, the oldest first.
+	//
+	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Have events sent to an address
+	//
+	// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Have events sent to an address
+	//
+	// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhook Delete a webhook
+	//
+	// Nothing is sent there any more, and its secrets end.
+	//
+	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhook(ctx context.Context, id string, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhook A webhook
+	//
+	// on: it is sent to. paused: you stopped it. parked: nothing arrived for as long as the schedule goes, more than three days. gone: it answered 410. Events wait while it is not on, and none is lost; set state to on to go on.
+	//
+	// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+	GetWebhook(ctx context.Context, id string, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeWebhookWithBody Change a webhook
+	//
+	// What is left out stays. State can be set to on or paused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+	ChangeWebhookWithBody(ctx context.Context, id string, params *ChangeWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeWebhook Change a webhook
+	//
+	// What is left out stays. State can be set to on or paused.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+	ChangeWebhook(ctx context.Context, id string, params *ChangeWebhookParams, body ChangeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookDeliveries What was sent to a webhook
+	//
+	// The latest event first. waiting: an earlier event of the same declaration goes first. pending: it is sent at nextAt. delivered: the answer was one of 2xx. parked: it was given up after the last attempt, and can be sent again. reason of the last attempt: status, redirect (not followed), gone (410), timeout, unreachable, tls, forbidden (the address is not allowed), broken, unsigned, lapsed or stopped (the gateway ended meanwhile), deleted.
+	//
+	// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveries(ctx context.Context, id string, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendWebhookDelivery Send one event again
+	//
+	// With all its attempts, in its declaration's order; one that is still to come goes now. Its webhook-id stays the same.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/deliveries/{event}/resend (the `ResendWebhookDelivery` operationId).
+	ResendWebhookDelivery(ctx context.Context, id string, event string, params *ResendWebhookDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendWebhookDeliveriesWithBody Send the events of a time again
+	//
+	// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+	ResendWebhookDeliveriesWithBody(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResendWebhookDeliveries Send the events of a time again
+	//
+	// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+	ResendWebhookDeliveries(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, body ResendWebhookDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookSecret Give a webhook a new secret
+	//
+	// secret is told in this answer and never again. For 24 hours the one before signs too: webhook-signature then holds two signatures, and one that verifies is enough.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecret(ctx context.Context, id string, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a test event
+	//
+	// An event of type webhook.test that stands in no feed and is about no declaration. Ask for the deliveries to see how it went.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, id string, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Live Whether the process answers
@@ -2769,7 +3984,7 @@ func (c *Client) ListBatches(ctx context.Context, params *ListBatchesParams, req
 
 // HandInBatchWithBody Hand in a file of declarations
 //
-// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch: the answer is the first one's, and carries Idempotent-Replayed: true.
+// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2873,7 +4088,7 @@ func (c *Client) GetCodelist(ctx context.Context, name string, params *GetCodeli
 
 // FindDeclarations Find declarations
 //
-// The declarations with this reference, or with this number: an agency's own, a bill, a container, a voyage. Without either, the latest ones. Latest first.
+// Those of your declarations that every parameter agrees with, the latest received first, a page at a time: ask again with after set to next. What is filed meanwhile comes before the first page and moves nothing on the others. A number is looked for exactly as it is written, without spaces around it.
 //
 // Corresponds with GET /v1/declarations (the `FindDeclarations` operationId).
 func (c *Client) FindDeclarations(ctx context.Context, params *FindDeclarationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2928,7 +4143,7 @@ func (c *Client) SubmitDeclaration(ctx context.Context, params *SubmitDeclaratio
 
 // GetDeclaration Where a declaration stands
 //
-// Its one overall status, whose move it is, and each agency's decision, numbers and errors.
+// Its one overall status, whose move it is, and each agency's decision, numbers and errors. The ETag saves reading the same twice.
 //
 // Corresponds with GET /v1/declarations/{id} (the `GetDeclaration` operationId).
 func (c *Client) GetDeclaration(ctx context.Context, id string, params *GetDeclarationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3056,6 +4271,130 @@ func (c *Client) ReadEvents(ctx context.Context, params *ReadEventsParams, reqEd
 	return c.Client.Do(req)
 }
 
+// ListKeys Your API keys
+//
+// The latest first, those that are not good any more among them, never their secrets. lastUsedAt is exact to the minute. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *Client) ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListKeysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateKeyWithBody Make an API key
+//
+// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+//
+// - `declarations:read`: Find and read declarations, their messages and how long they took
+// - `declarations:write`: Check and file declarations
+// - `batches`: Hand in files, follow them, keep column mappings
+// - `events:read`: Read and follow events
+// - `webhooks`: Manage where events are sent
+// - `keys`: Make, rotate and revoke keys
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *Client) CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateKey Make an API key
+//
+// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+//
+// - `declarations:read`: Find and read declarations, their messages and how long they took
+// - `declarations:write`: Check and file declarations
+// - `batches`: Hand in files, follow them, keep column mappings
+// - `events:read`: Read and follow events
+// - `webhooks`: Manage where events are sent
+// - `keys`: Make, rotate and revoke keys
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *Client) CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeKey Revoke an API key
+//
+// For good; once more does nothing. A key may revoke itself. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Corresponds with DELETE /v1/keys/{id} (the `RevokeKey` operationId).
+func (c *Client) RevokeKey(ctx context.Context, id string, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeKeyRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKeyWithBody Replace an API key
+//
+// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *Client) RotateKeyWithBody(ctx context.Context, id string, params *RotateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeyRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateKey Replace an API key
+//
+// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *Client) RotateKey(ctx context.Context, id string, params *RotateKeyParams, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateKeyRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListKinds The kinds of declaration
 //
 // Each with the address of its JSON Schema.
@@ -3092,7 +4431,7 @@ func (c *Client) GetKindSchema(ctx context.Context, kind string, params *GetKind
 
 // GetKindTemplateCsv An empty table of a kind, CSV
 //
-// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 //
 // Corresponds with GET /v1/kinds/{kind}/template.csv (the `GetKindTemplateCsv` operationId).
 func (c *Client) GetKindTemplateCsv(ctx context.Context, kind string, params *GetKindTemplateCsvParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3109,7 +4448,7 @@ func (c *Client) GetKindTemplateCsv(ctx context.Context, kind string, params *Ge
 
 // GetKindTemplateXlsx An empty table of a kind, XLSX
 //
-// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 //
 // Corresponds with GET /v1/kinds/{kind}/template.xlsx (the `GetKindTemplateXlsx` operationId).
 func (c *Client) GetKindTemplateXlsx(ctx context.Context, kind string, params *GetKindTemplateXlsxParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3131,6 +4470,277 @@ func (c *Client) GetKindTemplateXlsx(ctx context.Context, kind string, params *G
 // Corresponds with GET /v1/statistics/clearance-times (the `GetClearanceTimes` operationId).
 func (c *Client) GetClearanceTimes(ctx context.Context, params *GetClearanceTimesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetClearanceTimesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdvanceTestClockWithBody Let the simulated agencies' time pass
+//
+// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+func (c *Client) AdvanceTestClockWithBody(ctx context.Context, params *AdvanceTestClockParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdvanceTestClockRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdvanceTestClock Let the simulated agencies' time pass
+//
+// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+func (c *Client) AdvanceTestClock(ctx context.Context, params *AdvanceTestClockParams, body AdvanceTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdvanceTestClockRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhooks The webhooks
+//
+// All of them, the oldest first.
+//
+// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Have events sent to an address
+//
+// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Have events sent to an address
+//
+// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhook Delete a webhook
+//
+// Nothing is sent there any more, and its secrets end.
+//
+// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *Client) DeleteWebhook(ctx context.Context, id string, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhook A webhook
+//
+// on: it is sent to. paused: you stopped it. parked: nothing arrived for as long as the schedule goes, more than three days. gone: it answered 410. Events wait while it is not on, and none is lost; set state to on to go on.
+//
+// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+func (c *Client) GetWebhook(ctx context.Context, id string, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeWebhookWithBody Change a webhook
+//
+// What is left out stays. State can be set to on or paused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+func (c *Client) ChangeWebhookWithBody(ctx context.Context, id string, params *ChangeWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeWebhook Change a webhook
+//
+// What is left out stays. State can be set to on or paused.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+func (c *Client) ChangeWebhook(ctx context.Context, id string, params *ChangeWebhookParams, body ChangeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookDeliveries What was sent to a webhook
+//
+// The latest event first. waiting: an earlier event of the same declaration goes first. pending: it is sent at nextAt. delivered: the answer was one of 2xx. parked: it was given up after the last attempt, and can be sent again. reason of the last attempt: status, redirect (not followed), gone (410), timeout, unreachable, tls, forbidden (the address is not allowed), broken, unsigned, lapsed or stopped (the gateway ended meanwhile), deleted.
+//
+// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *Client) ListWebhookDeliveries(ctx context.Context, id string, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookDeliveriesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendWebhookDelivery Send one event again
+//
+// With all its attempts, in its declaration's order; one that is still to come goes now. Its webhook-id stays the same.
+//
+// Corresponds with POST /v1/webhooks/{id}/deliveries/{event}/resend (the `ResendWebhookDelivery` operationId).
+func (c *Client) ResendWebhookDelivery(ctx context.Context, id string, event string, params *ResendWebhookDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendWebhookDeliveryRequest(c.Server, id, event, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendWebhookDeliveriesWithBody Send the events of a time again
+//
+// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+func (c *Client) ResendWebhookDeliveriesWithBody(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendWebhookDeliveriesRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResendWebhookDeliveries Send the events of a time again
+//
+// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+func (c *Client) ResendWebhookDeliveries(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, body ResendWebhookDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResendWebhookDeliveriesRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecret Give a webhook a new secret
+//
+// secret is told in this answer and never again. For 24 hours the one before signs too: webhook-signature then holds two signatures, and one that verifies is enough.
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecret(ctx context.Context, id string, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a test event
+//
+// An event of type webhook.test that stands in no feed and is about no declaration. Ask for the deliveries to see how it went.
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, id string, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4195,26 +5805,35 @@ func NewHandInBatchRequestWithBody(server string, params *HandInBatchParams, con
 			req.Header.Set("X-Request-Id", headerParam1)
 		}
 
-		if params.ContentLength != nil {
-			var headerParam2 string
+		var headerParam2 string
 
-			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Content-Length", *params.ContentLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
+
+		if params.ContentLength != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Content-Length", *params.ContentLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Content-Length", headerParam2)
+			req.Header.Set("Content-Length", headerParam3)
 		}
 
 		if params.ContentType != nil {
-			var headerParam3 string
+			var headerParam4 string
 
-			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Content-Type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			headerParam4, err = runtime.StyleParamWithOptions("simple", false, "Content-Type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Content-Type", headerParam3)
+			req.Header.Set("Content-Type", headerParam4)
 		}
 
 	}
@@ -4796,6 +6415,90 @@ func NewFindDeclarationsRequest(server string, params *FindDeclarationsParams) (
 
 		}
 
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Agency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "agency", *params.Agency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Port != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "port", *params.Port, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -5030,6 +6733,17 @@ func NewGetDeclarationRequest(server string, id string, params *GetDeclarationPa
 			}
 
 			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam2)
 		}
 
 	}
@@ -5443,6 +7157,384 @@ func NewReadEventsRequest(server string, params *ReadEventsParams) (*http.Reques
 
 			req.Header.Set("Last-Event-ID", headerParam2)
 		}
+
+	}
+
+	return req, nil
+}
+
+// NewListKeysRequest constructs an http.Request for the ListKeys method
+func NewListKeysRequest(server string, params *ListKeysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateKeyRequest calls the generic CreateKey builder with application/json body
+func NewCreateKeyRequest(server string, params *CreateKeyParams, body CreateKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateKeyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateKeyRequestWithBody constructs an http.Request for the CreateKey method, with any body, and a specified content type
+func NewCreateKeyRequestWithBody(server string, params *CreateKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
+
+	}
+
+	return req, nil
+}
+
+// NewRevokeKeyRequest constructs an http.Request for the RevokeKey method
+func NewRevokeKeyRequest(server string, id string, params *RevokeKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRotateKeyRequest calls the generic RotateKey builder with application/json body
+func NewRotateKeyRequest(server string, id string, params *RotateKeyParams, body RotateKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateKeyRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRotateKeyRequestWithBody constructs an http.Request for the RotateKey method, with any body, and a specified content type
+func NewRotateKeyRequestWithBody(server string, id string, params *RotateKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
 
 	}
 
@@ -5966,6 +8058,1064 @@ func NewGetClearanceTimesRequest(server string, params *GetClearanceTimesParams)
 	return req, nil
 }
 
+// NewAdvanceTestClockRequest calls the generic AdvanceTestClock builder with application/json body
+func NewAdvanceTestClockRequest(server string, params *AdvanceTestClockParams, body AdvanceTestClockJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAdvanceTestClockRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewAdvanceTestClockRequestWithBody constructs an http.Request for the AdvanceTestClock method, with any body, and a specified content type
+func NewAdvanceTestClockRequestWithBody(server string, params *AdvanceTestClockParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/test-clock")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, params *CreateWebhookParams, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, params *CreateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteWebhookRequest constructs an http.Request for the DeleteWebhook method
+func NewDeleteWebhookRequest(server string, id string, params *DeleteWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookRequest constructs an http.Request for the GetWebhook method
+func NewGetWebhookRequest(server string, id string, params *GetWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChangeWebhookRequest calls the generic ChangeWebhook builder with application/json body
+func NewChangeWebhookRequest(server string, id string, params *ChangeWebhookParams, body ChangeWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewChangeWebhookRequestWithBody constructs an http.Request for the ChangeWebhook method, with any body, and a specified content type
+func NewChangeWebhookRequestWithBody(server string, id string, params *ChangeWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
+func NewListWebhookDeliveriesRequest(server string, id string, params *ListWebhookDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewResendWebhookDeliveryRequest constructs an http.Request for the ResendWebhookDelivery method
+func NewResendWebhookDeliveryRequest(server string, id string, event string, params *ResendWebhookDeliveryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "event", event, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries/%s/resend", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewResendWebhookDeliveriesRequest calls the generic ResendWebhookDeliveries builder with application/json body
+func NewResendWebhookDeliveriesRequest(server string, id string, params *ResendWebhookDeliveriesParams, body ResendWebhookDeliveriesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResendWebhookDeliveriesRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewResendWebhookDeliveriesRequestWithBody constructs an http.Request for the ResendWebhookDeliveries method, with any body, and a specified content type
+func NewResendWebhookDeliveriesRequestWithBody(server string, id string, params *ResendWebhookDeliveriesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/resend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookSecretRequest constructs an http.Request for the RotateWebhookSecret method
+func NewRotateWebhookSecretRequest(server string, id string, params *RotateWebhookSecretParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/secrets", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
+
+	}
+
+	return req, nil
+}
+
+// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
+func NewTestWebhookRequest(server string, id string, params *TestWebhookParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Lang != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lang", *params.Lang, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.AcceptLanguage != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept-Language", *params.AcceptLanguage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept-Language", headerParam0)
+		}
+
+		if params.XRequestId != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Request-Id", *params.XRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Request-Id", headerParam1)
+		}
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam2)
+
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -6111,7 +9261,7 @@ type ClientWithResponsesInterface interface {
 
 	// HandInBatchWithBodyWithResponse Hand in a file of declarations
 	//
-	// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch: the answer is the first one's, and carries Idempotent-Replayed: true.
+	// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6165,7 +9315,7 @@ type ClientWithResponsesInterface interface {
 
 	// FindDeclarationsWithResponse Find declarations
 	//
-	// The declarations with this reference, or with this number: an agency's own, a bill, a container, a voyage. Without either, the latest ones. Latest first.
+	// Those of your declarations that every parameter agrees with, the latest received first, a page at a time: ask again with after set to next. What is filed meanwhile comes before the first page and moves nothing on the others. A number is looked for exactly as it is written, without spaces around it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6192,7 +9342,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetDeclarationWithResponse Where a declaration stands
 	//
-	// Its one overall status, whose move it is, and each agency's decision, numbers and errors.
+	// Its one overall status, whose move it is, and each agency's decision, numbers and errors. The ETag saves reading the same twice.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6268,6 +9418,74 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events (the `ReadEvents` operationId).
 	ReadEventsWithResponse(ctx context.Context, params *ReadEventsParams, reqEditors ...RequestEditorFn) (*ReadEventsResponse, error)
 
+	// ListKeysWithResponse Your API keys
+	//
+	// The latest first, those that are not good any more among them, never their secrets. lastUsedAt is exact to the minute. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeysWithResponse(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*ListKeysResponse, error)
+
+	// CreateKeyWithBodyWithResponse Make an API key
+	//
+	// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+	//
+	// - `declarations:read`: Find and read declarations, their messages and how long they took
+	// - `declarations:write`: Check and file declarations
+	// - `batches`: Hand in files, follow them, keep column mappings
+	// - `events:read`: Read and follow events
+	// - `webhooks`: Manage where events are sent
+	// - `keys`: Make, rotate and revoke keys
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+
+	// CreateKeyWithResponse Make an API key
+	//
+	// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+	//
+	// - `declarations:read`: Find and read declarations, their messages and how long they took
+	// - `declarations:write`: Check and file declarations
+	// - `batches`: Hand in files, follow them, keep column mappings
+	// - `events:read`: Read and follow events
+	// - `webhooks`: Manage where events are sent
+	// - `keys`: Make, rotate and revoke keys
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+
+	// RevokeKeyWithResponse Revoke an API key
+	//
+	// For good; once more does nothing. A key may revoke itself. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/keys/{id} (the `RevokeKey` operationId).
+	RevokeKeyWithResponse(ctx context.Context, id string, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*RevokeKeyResponse, error)
+
+	// RotateKeyWithBodyWithResponse Replace an API key
+	//
+	// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithBodyWithResponse(ctx context.Context, id string, params *RotateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeyResponse, error)
+
+	// RotateKeyWithResponse Replace an API key
+	//
+	// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+	RotateKeyWithResponse(ctx context.Context, id string, params *RotateKeyParams, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeyResponse, error)
+
 	// ListKindsWithResponse The kinds of declaration
 	//
 	// Each with the address of its JSON Schema.
@@ -6288,7 +9506,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetKindTemplateCsvWithResponse An empty table of a kind, CSV
 	//
-	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6297,7 +9515,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetKindTemplateXlsxWithResponse An empty table of a kind, XLSX
 	//
-	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+	// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6312,6 +9530,141 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/statistics/clearance-times (the `GetClearanceTimes` operationId).
 	GetClearanceTimesWithResponse(ctx context.Context, params *GetClearanceTimesParams, reqEditors ...RequestEditorFn) (*GetClearanceTimesResponse, error)
+
+	// AdvanceTestClockWithBodyWithResponse Let the simulated agencies' time pass
+	//
+	// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+	AdvanceTestClockWithBodyWithResponse(ctx context.Context, params *AdvanceTestClockParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdvanceTestClockResponse, error)
+
+	// AdvanceTestClockWithResponse Let the simulated agencies' time pass
+	//
+	// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+	AdvanceTestClockWithResponse(ctx context.Context, params *AdvanceTestClockParams, body AdvanceTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*AdvanceTestClockResponse, error)
+
+	// ListWebhooksWithResponse The webhooks
+	//
+	// All of them, the oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
+
+	// CreateWebhookWithBodyWithResponse Have events sent to an address
+	//
+	// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// CreateWebhookWithResponse Have events sent to an address
+	//
+	// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// DeleteWebhookWithResponse Delete a webhook
+	//
+	// Nothing is sent there any more, and its secrets end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhookWithResponse(ctx context.Context, id string, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error)
+
+	// GetWebhookWithResponse A webhook
+	//
+	// on: it is sent to. paused: you stopped it. parked: nothing arrived for as long as the schedule goes, more than three days. gone: it answered 410. Events wait while it is not on, and none is lost; set state to on to go on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+	GetWebhookWithResponse(ctx context.Context, id string, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error)
+
+	// ChangeWebhookWithBodyWithResponse Change a webhook
+	//
+	// What is left out stays. State can be set to on or paused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+	ChangeWebhookWithBodyWithResponse(ctx context.Context, id string, params *ChangeWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeWebhookResponse, error)
+
+	// ChangeWebhookWithResponse Change a webhook
+	//
+	// What is left out stays. State can be set to on or paused.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+	ChangeWebhookWithResponse(ctx context.Context, id string, params *ChangeWebhookParams, body ChangeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeWebhookResponse, error)
+
+	// ListWebhookDeliveriesWithResponse What was sent to a webhook
+	//
+	// The latest event first. waiting: an earlier event of the same declaration goes first. pending: it is sent at nextAt. delivered: the answer was one of 2xx. parked: it was given up after the last attempt, and can be sent again. reason of the last attempt: status, redirect (not followed), gone (410), timeout, unreachable, tls, forbidden (the address is not allowed), broken, unsigned, lapsed or stopped (the gateway ended meanwhile), deleted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveriesWithResponse(ctx context.Context, id string, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error)
+
+	// ResendWebhookDeliveryWithResponse Send one event again
+	//
+	// With all its attempts, in its declaration's order; one that is still to come goes now. Its webhook-id stays the same.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/deliveries/{event}/resend (the `ResendWebhookDelivery` operationId).
+	ResendWebhookDeliveryWithResponse(ctx context.Context, id string, event string, params *ResendWebhookDeliveryParams, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveryResponse, error)
+
+	// ResendWebhookDeliveriesWithBodyWithResponse Send the events of a time again
+	//
+	// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+	ResendWebhookDeliveriesWithBodyWithResponse(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveriesResponse, error)
+
+	// ResendWebhookDeliveriesWithResponse Send the events of a time again
+	//
+	// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+	ResendWebhookDeliveriesWithResponse(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, body ResendWebhookDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveriesResponse, error)
+
+	// RotateWebhookSecretWithResponse Give a webhook a new secret
+	//
+	// secret is told in this answer and never again. For 24 hours the one before signs too: webhook-signature then holds two signatures, and one that verifies is enough.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecretWithResponse(ctx context.Context, id string, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error)
+
+	// TestWebhookWithResponse Send a test event
+	//
+	// An event of type webhook.test that stands in no feed and is about no declaration. Ask for the deliveries to see how it went.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, id string, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 type LiveResponse struct {
@@ -6526,6 +9879,12 @@ func (r ReadyResponse) ContentType() string {
 	return ""
 }
 
+// ListAgenciesResponse200Headers the declared response headers of an HTTP 200 response for ListAgencies
+type ListAgenciesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListAgenciesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6533,6 +9892,8 @@ type ListAgenciesResponse struct {
 	JSON200 *AgenciesOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListAgenciesResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6615,6 +9976,12 @@ func (r HandInNoticeResponse) ContentType() string {
 	return ""
 }
 
+// ListBatchMappingsResponse200Headers the declared response headers of an HTTP 200 response for ListBatchMappings
+type ListBatchMappingsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListBatchMappingsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6622,6 +9989,8 @@ type ListBatchMappingsResponse struct {
 	JSON200 *MappingsOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListBatchMappingsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6663,6 +10032,12 @@ func (r ListBatchMappingsResponse) ContentType() string {
 	return ""
 }
 
+// GetBatchMappingResponse200Headers the declared response headers of an HTTP 200 response for GetBatchMapping
+type GetBatchMappingResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type GetBatchMappingResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6670,6 +10045,8 @@ type GetBatchMappingResponse struct {
 	JSON200 *MappingView
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBatchMappingResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6711,6 +10088,12 @@ func (r GetBatchMappingResponse) ContentType() string {
 	return ""
 }
 
+// SaveBatchMappingResponse200Headers the declared response headers of an HTTP 200 response for SaveBatchMapping
+type SaveBatchMappingResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type SaveBatchMappingResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6718,6 +10101,8 @@ type SaveBatchMappingResponse struct {
 	JSON200 *MappingView
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SaveBatchMappingResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6759,6 +10144,12 @@ func (r SaveBatchMappingResponse) ContentType() string {
 	return ""
 }
 
+// ListBatchesResponse200Headers the declared response headers of an HTTP 200 response for ListBatches
+type ListBatchesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListBatchesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6766,6 +10157,8 @@ type ListBatchesResponse struct {
 	JSON200 *BatchesOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListBatchesResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6811,6 +10204,8 @@ func (r ListBatchesResponse) ContentType() string {
 type HandInBatchResponse202Headers struct {
 	IdempotentReplayed *string
 	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
 }
 
 type HandInBatchResponse struct {
@@ -6863,6 +10258,12 @@ func (r HandInBatchResponse) ContentType() string {
 	return ""
 }
 
+// GetBatchResponse200Headers the declared response headers of an HTTP 200 response for GetBatch
+type GetBatchResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type GetBatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6870,6 +10271,8 @@ type GetBatchResponse struct {
 	JSON200 *BatchView
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBatchResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6911,11 +10314,19 @@ func (r GetBatchResponse) ContentType() string {
 	return ""
 }
 
+// GetBatchFileResponse200Headers the declared response headers of an HTTP 200 response for GetBatchFile
+type GetBatchFileResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type GetBatchFileResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBatchFileResponse200Headers
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6952,6 +10363,12 @@ func (r GetBatchFileResponse) ContentType() string {
 	return ""
 }
 
+// ListBatchRowsResponse200Headers the declared response headers of an HTTP 200 response for ListBatchRows
+type ListBatchRowsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListBatchRowsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6959,6 +10376,8 @@ type ListBatchRowsResponse struct {
 	JSON200 *BatchRowsOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListBatchRowsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7000,6 +10419,12 @@ func (r ListBatchRowsResponse) ContentType() string {
 	return ""
 }
 
+// ListCodelistsResponse200Headers the declared response headers of an HTTP 200 response for ListCodelists
+type ListCodelistsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListCodelistsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7007,6 +10432,8 @@ type ListCodelistsResponse struct {
 	JSON200 *CodeListsOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListCodelistsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7050,10 +10477,12 @@ func (r ListCodelistsResponse) ContentType() string {
 
 // GetCodelistResponse200Headers the declared response headers of an HTTP 200 response for GetCodelist
 type GetCodelistResponse200Headers struct {
-	CacheControl *string
-	ContentType  *string
-	ETag         *string
-	Vary         *string
+	CacheControl    *string
+	ContentType     *string
+	ETag            *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	Vary            *string
 }
 
 type GetCodelistResponse struct {
@@ -7106,6 +10535,12 @@ func (r GetCodelistResponse) ContentType() string {
 	return ""
 }
 
+// FindDeclarationsResponse200Headers the declared response headers of an HTTP 200 response for FindDeclarations
+type FindDeclarationsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type FindDeclarationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7113,6 +10548,8 @@ type FindDeclarationsResponse struct {
 	JSON200 *FoundOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FindDeclarationsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7158,6 +10595,8 @@ func (r FindDeclarationsResponse) ContentType() string {
 type SubmitDeclarationResponse202Headers struct {
 	IdempotentReplayed *string
 	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
 }
 
 type SubmitDeclarationResponse struct {
@@ -7210,6 +10649,15 @@ func (r SubmitDeclarationResponse) ContentType() string {
 	return ""
 }
 
+// GetDeclarationResponse200Headers the declared response headers of an HTTP 200 response for GetDeclaration
+type GetDeclarationResponse200Headers struct {
+	CacheControl    *string
+	ContentType     *string
+	ETag            *string
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type GetDeclarationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7217,6 +10665,8 @@ type GetDeclarationResponse struct {
 	JSON200 *Status
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDeclarationResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7258,6 +10708,12 @@ func (r GetDeclarationResponse) ContentType() string {
 	return ""
 }
 
+// ListEventsResponse200Headers the declared response headers of an HTTP 200 response for ListEvents
+type ListEventsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7265,6 +10721,8 @@ type ListEventsResponse struct {
 	JSON200 *EventList
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListEventsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7308,9 +10766,11 @@ func (r ListEventsResponse) ContentType() string {
 
 // GetMessageResponse200Headers the declared response headers of an HTTP 200 response for GetMessage
 type GetMessageResponse200Headers struct {
-	ContentType *string
-	ReprDigest  *string
-	XMessageId  *string
+	ContentType     *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	ReprDigest      *string
+	XMessageId      *string
 }
 
 type GetMessageResponse struct {
@@ -7356,6 +10816,12 @@ func (r GetMessageResponse) ContentType() string {
 	return ""
 }
 
+// ValidateDeclarationResponse200Headers the declared response headers of an HTTP 200 response for ValidateDeclaration
+type ValidateDeclarationResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ValidateDeclarationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7363,6 +10829,8 @@ type ValidateDeclarationResponse struct {
 	JSON200 *Examination
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ValidateDeclarationResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7404,6 +10872,12 @@ func (r ValidateDeclarationResponse) ContentType() string {
 	return ""
 }
 
+// ReadEventsResponse200Headers the declared response headers of an HTTP 200 response for ReadEvents
+type ReadEventsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ReadEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7411,6 +10885,8 @@ type ReadEventsResponse struct {
 	JSON200 *EventPage
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReadEventsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7452,6 +10928,233 @@ func (r ReadEventsResponse) ContentType() string {
 	return ""
 }
 
+// ListKeysResponse200Headers the declared response headers of an HTTP 200 response for ListKeys
+type ListKeysResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ListKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *KeysOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListKeysResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListKeysResponse) GetJSON200() *KeysOutputBody {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateKey
+type CreateKeyResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+}
+
+type CreateKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NewKeyView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateKeyResponse) GetJSON201() *NewKeyView {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeKeyResponse204Headers the declared response headers of an HTTP 204 response for RevokeKey
+type RevokeKeyResponse204Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type RevokeKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *RevokeKeyResponse204Headers
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevokeKeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RotateKeyResponse201Headers the declared response headers of an HTTP 201 response for RotateKey
+type RotateKeyResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+}
+
+type RotateKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NewKeyView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RotateKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RotateKeyResponse) GetJSON201() *NewKeyView {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateKeyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListKindsResponse200Headers the declared response headers of an HTTP 200 response for ListKinds
+type ListKindsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type ListKindsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7459,6 +11162,8 @@ type ListKindsResponse struct {
 	JSON200 *KindsOutputBody
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListKindsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7502,7 +11207,9 @@ func (r ListKindsResponse) ContentType() string {
 
 // GetKindSchemaResponse200Headers the declared response headers of an HTTP 200 response for GetKindSchema
 type GetKindSchemaResponse200Headers struct {
-	ContentType *string
+	ContentType     *string
+	RateLimit       *string
+	RateLimitPolicy *string
 }
 
 type GetKindSchemaResponse struct {
@@ -7552,6 +11259,8 @@ func (r GetKindSchemaResponse) ContentType() string {
 type GetKindTemplateCsvResponse200Headers struct {
 	ContentDisposition *string
 	ContentType        *string
+	RateLimit          *string
+	RateLimitPolicy    *string
 }
 
 type GetKindTemplateCsvResponse struct {
@@ -7601,6 +11310,8 @@ func (r GetKindTemplateCsvResponse) ContentType() string {
 type GetKindTemplateXlsxResponse200Headers struct {
 	ContentDisposition *string
 	ContentType        *string
+	RateLimit          *string
+	RateLimitPolicy    *string
 }
 
 type GetKindTemplateXlsxResponse struct {
@@ -7646,6 +11357,12 @@ func (r GetKindTemplateXlsxResponse) ContentType() string {
 	return ""
 }
 
+// GetClearanceTimesResponse200Headers the declared response headers of an HTTP 200 response for GetClearanceTimes
+type GetClearanceTimesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
 type GetClearanceTimesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7653,6 +11370,8 @@ type GetClearanceTimesResponse struct {
 	JSON200 *ClearanceTimes
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetClearanceTimesResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7688,6 +11407,620 @@ func (r GetClearanceTimesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetClearanceTimesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AdvanceTestClockResponse200Headers the declared response headers of an HTTP 200 response for AdvanceTestClock
+type AdvanceTestClockResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type AdvanceTestClockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TestTime
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AdvanceTestClockResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AdvanceTestClockResponse) GetJSON200() *TestTime {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AdvanceTestClockResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AdvanceTestClockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AdvanceTestClockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AdvanceTestClockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AdvanceTestClockResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWebhooksResponse200Headers the declared response headers of an HTTP 200 response for ListWebhooks
+type ListWebhooksResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ListWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhooksOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhooksResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhooksResponse) GetJSON200() *WebhooksOutputBody {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhooksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateWebhookResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhook
+type CreateWebhookResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+}
+
+type CreateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *MadeWebhook
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateWebhookResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateWebhookResponse) GetJSON201() *MadeWebhook {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteWebhookResponse204Headers the declared response headers of an HTTP 204 response for DeleteWebhook
+type DeleteWebhookResponse204Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type DeleteWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteWebhookResponse204Headers
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetWebhookResponse200Headers the declared response headers of an HTTP 200 response for GetWebhook
+type GetWebhookResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type GetWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetWebhookResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWebhookResponse) GetJSON200() *WebhookView {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeWebhookResponse200Headers the declared response headers of an HTTP 200 response for ChangeWebhook
+type ChangeWebhookResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ChangeWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChangeWebhookResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeWebhookResponse) GetJSON200() *WebhookView {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWebhookDeliveriesResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ListWebhookDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeliveriesOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookDeliveriesResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhookDeliveriesResponse) GetJSON200() *DeliveriesOutputBody {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhookDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResendWebhookDeliveryResponse202Headers the declared response headers of an HTTP 202 response for ResendWebhookDelivery
+type ResendWebhookDeliveryResponse202Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ResendWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *DeliveryView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ResendWebhookDeliveryResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResendWebhookDeliveryResponse) GetJSON202() *DeliveryView {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResendWebhookDeliveryResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResendWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResendWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResendWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResendWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResendWebhookDeliveriesResponse202Headers the declared response headers of an HTTP 202 response for ResendWebhookDeliveries
+type ResendWebhookDeliveriesResponse202Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+}
+
+type ResendWebhookDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ResendRangeOutputBody
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ResendWebhookDeliveriesResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ResendWebhookDeliveriesResponse) GetJSON202() *ResendRangeOutputBody {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResendWebhookDeliveriesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResendWebhookDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResendWebhookDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResendWebhookDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResendWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RotateWebhookSecretResponse201Headers the declared response headers of an HTTP 201 response for RotateWebhookSecret
+type RotateWebhookSecretResponse201Headers struct {
+	IdempotentReplayed *string
+	Location           *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+}
+
+type RotateWebhookSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *MadeWebhook
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RotateWebhookSecretResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RotateWebhookSecretResponse) GetJSON201() *MadeWebhook {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateWebhookSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateWebhookSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TestWebhookResponse202Headers the declared response headers of an HTTP 202 response for TestWebhook
+type TestWebhookResponse202Headers struct {
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+}
+
+type TestWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *DeliveryView
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *TestWebhookResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r TestWebhookResponse) GetJSON202() *DeliveryView {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TestWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestWebhookResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7861,7 +12194,7 @@ func (c *ClientWithResponses) ListBatchesWithResponse(ctx context.Context, param
 
 // HandInBatchWithBodyWithResponse Hand in a file of declarations
 //
-// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch: the answer is the first one's, and carries Idempotent-Replayed: true.
+// The body is the file: CSV, XLSX, NDJSON (a declaration a line), or XML (one message of an agency's form, or several in an element called declarations), at most 100 MB. 202 means: on disk. Rows with the same reference become one declaration, filed by itself; ask for the batch to see how far it is, and for its rows to see what is wrong and where. The same file with the same options is the same batch, under whatever key: the answer is the first one's, and carries Idempotent-Replayed: true.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7951,7 +12284,7 @@ func (c *ClientWithResponses) GetCodelistWithResponse(ctx context.Context, name 
 
 // FindDeclarationsWithResponse Find declarations
 //
-// The declarations with this reference, or with this number: an agency's own, a bill, a container, a voyage. Without either, the latest ones. Latest first.
+// Those of your declarations that every parameter agrees with, the latest received first, a page at a time: ask again with after set to next. What is filed meanwhile comes before the first page and moves nothing on the others. A number is looked for exactly as it is written, without spaces around it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7996,7 +12329,7 @@ func (c *ClientWithResponses) SubmitDeclarationWithResponse(ctx context.Context,
 
 // GetDeclarationWithResponse Where a declaration stands
 //
-// Its one overall status, whose move it is, and each agency's decision, numbers and errors.
+// Its one overall status, whose move it is, and each agency's decision, numbers and errors. The ETag saves reading the same twice.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8108,6 +12441,110 @@ func (c *ClientWithResponses) ReadEventsWithResponse(ctx context.Context, params
 	return ParseReadEventsResponse(rsp)
 }
 
+// ListKeysWithResponse Your API keys
+//
+// The latest first, those that are not good any more among them, never their secrets. lastUsedAt is exact to the minute. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *ClientWithResponses) ListKeysWithResponse(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*ListKeysResponse, error) {
+	rsp, err := c.ListKeys(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListKeysResponse(rsp)
+}
+
+// CreateKeyWithBodyWithResponse Make an API key
+//
+// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+//
+// - `declarations:read`: Find and read declarations, their messages and how long they took
+// - `declarations:write`: Check and file declarations
+// - `batches`: Hand in files, follow them, keep column mappings
+// - `events:read`: Read and follow events
+// - `webhooks`: Manage where events are sent
+// - `keys`: Make, rotate and revoke keys
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *ClientWithResponses) CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKeyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateKeyResponse(rsp)
+}
+
+// CreateKeyWithResponse Make an API key
+//
+// The secret stands in this answer and nowhere else. A key cannot give scopes it does not have; without scopes the new key has those of the one that makes it. At most two keys of one name are live at a time. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. Scopes:
+//
+// - `declarations:read`: Find and read declarations, their messages and how long they took
+// - `declarations:write`: Check and file declarations
+// - `batches`: Hand in files, follow them, keep column mappings
+// - `events:read`: Read and follow events
+// - `webhooks`: Manage where events are sent
+// - `keys`: Make, rotate and revoke keys
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *ClientWithResponses) CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKey(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateKeyResponse(rsp)
+}
+
+// RevokeKeyWithResponse Revoke an API key
+//
+// For good; once more does nothing. A key may revoke itself. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/keys/{id} (the `RevokeKey` operationId).
+func (c *ClientWithResponses) RevokeKeyWithResponse(ctx context.Context, id string, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*RevokeKeyResponse, error) {
+	rsp, err := c.RevokeKey(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeKeyResponse(rsp)
+}
+
+// RotateKeyWithBodyWithResponse Replace an API key
+//
+// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *ClientWithResponses) RotateKeyWithBodyWithResponse(ctx context.Context, id string, params *RotateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateKeyResponse, error) {
+	rsp, err := c.RotateKeyWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeyResponse(rsp)
+}
+
+// RotateKeyWithResponse Replace an API key
+//
+// Makes a key of the same name, scopes and length of life; the old one is good for the time in grace longer, so that the new one can be brought where it is used. Whoever asks must have every scope of the key. Asked again with the same Idempotency-Key and body, the answer is about the same key, carries Idempotent-Replayed: true and no secret: that was shown once. A key that ends, by revocation, expiry or the end of its grace, is refused at the latest five seconds later. No key is ever deleted.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/rotate (the `RotateKey` operationId).
+func (c *ClientWithResponses) RotateKeyWithResponse(ctx context.Context, id string, params *RotateKeyParams, body RotateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateKeyResponse, error) {
+	rsp, err := c.RotateKey(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateKeyResponse(rsp)
+}
+
 // ListKindsWithResponse The kinds of declaration
 //
 // Each with the address of its JSON Schema.
@@ -8140,7 +12577,7 @@ func (c *ClientWithResponses) GetKindSchemaWithResponse(ctx context.Context, kin
 
 // GetKindTemplateCsvWithResponse An empty table of a kind, CSV
 //
-// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8155,7 +12592,7 @@ func (c *ClientWithResponses) GetKindTemplateCsvWithResponse(ctx context.Context
 
 // GetKindTemplateXlsxWithResponse An empty table of a kind, XLSX
 //
-// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for.
+// Its columns, made from the kind's schema, for handing in as a batch. XLSX also has the codes to choose from and a sheet of explanations, in the language asked for. The headings of CSV are paths of the schema, or with lang the labels of that language.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8181,6 +12618,231 @@ func (c *ClientWithResponses) GetClearanceTimesWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseGetClearanceTimesResponse(rsp)
+}
+
+// AdvanceTestClockWithBodyWithResponse Let the simulated agencies' time pass
+//
+// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+func (c *ClientWithResponses) AdvanceTestClockWithBodyWithResponse(ctx context.Context, params *AdvanceTestClockParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdvanceTestClockResponse, error) {
+	rsp, err := c.AdvanceTestClockWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdvanceTestClockResponse(rsp)
+}
+
+// AdvanceTestClockWithResponse Let the simulated agencies' time pass
+//
+// Only with a key of the test world, sw_test_…: for all others there is no such thing. What the simulated agencies still have to say about your declarations comes as if so much time had passed, and nobody else's. Everything else keeps the real time: the times in answers and events, and what the gateway itself does. Each request moves the clock again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/test-clock (the `AdvanceTestClock` operationId).
+func (c *ClientWithResponses) AdvanceTestClockWithResponse(ctx context.Context, params *AdvanceTestClockParams, body AdvanceTestClockJSONRequestBody, reqEditors ...RequestEditorFn) (*AdvanceTestClockResponse, error) {
+	rsp, err := c.AdvanceTestClock(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdvanceTestClockResponse(rsp)
+}
+
+// ListWebhooksWithResponse The webhooks
+//
+// All of them, the oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error) {
+	rsp, err := c.ListWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhooksResponse(rsp)
+}
+
+// CreateWebhookWithBodyWithResponse Have events sent to an address
+//
+// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// CreateWebhookWithResponse Have events sent to an address
+//
+// What happens from now on is sent there, signed as Standard Webhooks 1.0 has it. secret is told in this answer and never again; asked again with the same key and body, the answer is the same and carries Idempotent-Replayed: true. The address must be on the public internet and use https, unless an operator has allowed it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// DeleteWebhookWithResponse Delete a webhook
+//
+// Nothing is sent there any more, and its secrets end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, id string, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error) {
+	rsp, err := c.DeleteWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteWebhookResponse(rsp)
+}
+
+// GetWebhookWithResponse A webhook
+//
+// on: it is sent to. paused: you stopped it. parked: nothing arrived for as long as the schedule goes, more than three days. gone: it answered 410. Events wait while it is not on, and none is lost; set state to on to go on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id string, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error) {
+	rsp, err := c.GetWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookResponse(rsp)
+}
+
+// ChangeWebhookWithBodyWithResponse Change a webhook
+//
+// What is left out stays. State can be set to on or paused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+func (c *ClientWithResponses) ChangeWebhookWithBodyWithResponse(ctx context.Context, id string, params *ChangeWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeWebhookResponse, error) {
+	rsp, err := c.ChangeWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeWebhookResponse(rsp)
+}
+
+// ChangeWebhookWithResponse Change a webhook
+//
+// What is left out stays. State can be set to on or paused.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `ChangeWebhook` operationId).
+func (c *ClientWithResponses) ChangeWebhookWithResponse(ctx context.Context, id string, params *ChangeWebhookParams, body ChangeWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeWebhookResponse, error) {
+	rsp, err := c.ChangeWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeWebhookResponse(rsp)
+}
+
+// ListWebhookDeliveriesWithResponse What was sent to a webhook
+//
+// The latest event first. waiting: an earlier event of the same declaration goes first. pending: it is sent at nextAt. delivered: the answer was one of 2xx. parked: it was given up after the last attempt, and can be sent again. reason of the last attempt: status, redirect (not followed), gone (410), timeout, unreachable, tls, forbidden (the address is not allowed), broken, unsigned, lapsed or stopped (the gateway ended meanwhile), deleted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Context, id string, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error) {
+	rsp, err := c.ListWebhookDeliveries(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookDeliveriesResponse(rsp)
+}
+
+// ResendWebhookDeliveryWithResponse Send one event again
+//
+// With all its attempts, in its declaration's order; one that is still to come goes now. Its webhook-id stays the same.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/deliveries/{event}/resend (the `ResendWebhookDelivery` operationId).
+func (c *ClientWithResponses) ResendWebhookDeliveryWithResponse(ctx context.Context, id string, event string, params *ResendWebhookDeliveryParams, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveryResponse, error) {
+	rsp, err := c.ResendWebhookDelivery(ctx, id, event, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendWebhookDeliveryResponse(rsp)
+}
+
+// ResendWebhookDeliveriesWithBodyWithResponse Send the events of a time again
+//
+// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ResendWebhookDeliveriesWithBodyWithResponse(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveriesResponse, error) {
+	rsp, err := c.ResendWebhookDeliveriesWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendWebhookDeliveriesResponse(rsp)
+}
+
+// ResendWebhookDeliveriesWithResponse Send the events of a time again
+//
+// Everything delivered or parked of events from one moment to before another, the oldest first, at most 5,000: go on from next when there is one.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/resend (the `ResendWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ResendWebhookDeliveriesWithResponse(ctx context.Context, id string, params *ResendWebhookDeliveriesParams, body ResendWebhookDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*ResendWebhookDeliveriesResponse, error) {
+	rsp, err := c.ResendWebhookDeliveries(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResendWebhookDeliveriesResponse(rsp)
+}
+
+// RotateWebhookSecretWithResponse Give a webhook a new secret
+//
+// secret is told in this answer and never again. For 24 hours the one before signs too: webhook-signature then holds two signatures, and one that verifies is enough.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateWebhookSecret` operationId).
+func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Context, id string, params *RotateWebhookSecretParams, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error) {
+	rsp, err := c.RotateWebhookSecret(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookSecretResponse(rsp)
+}
+
+// TestWebhookWithResponse Send a test event
+//
+// An event of type webhook.test that stands in no feed and is about no declaration. Ask for the deliveries to see how it went.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id string, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
 }
 
 // ParseLiveResponse parses an HTTP response from a LiveWithResponse call
@@ -8413,6 +13075,26 @@ func ParseListAgenciesResponse(rsp *http.Response) (*ListAgenciesResponse, error
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListAgenciesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -8475,6 +13157,26 @@ func ParseListBatchMappingsResponse(rsp *http.Response) (*ListBatchMappingsRespo
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListBatchMappingsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -8506,6 +13208,26 @@ func ParseGetBatchMappingResponse(rsp *http.Response) (*GetBatchMappingResponse,
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBatchMappingResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8541,6 +13263,26 @@ func ParseSaveBatchMappingResponse(rsp *http.Response) (*SaveBatchMappingRespons
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SaveBatchMappingResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -8572,6 +13314,26 @@ func ParseListBatchesResponse(rsp *http.Response) (*ListBatchesResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListBatchesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8624,6 +13386,20 @@ func ParseHandInBatchResponse(rsp *http.Response) (*HandInBatchResponse, error) 
 			}
 			headers.Location = &value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		response.Headers202 = &headers
 	}
 
@@ -8660,6 +13436,26 @@ func ParseGetBatchResponse(rsp *http.Response) (*GetBatchResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBatchResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -8687,6 +13483,26 @@ func ParseGetBatchFileResponse(rsp *http.Response) (*GetBatchFileResponse, error
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBatchFileResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8722,6 +13538,26 @@ func ParseListBatchRowsResponse(rsp *http.Response) (*ListBatchRowsResponse, err
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListBatchRowsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -8753,6 +13589,26 @@ func ParseListCodelistsResponse(rsp *http.Response) (*ListCodelistsResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListCodelistsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8815,6 +13671,20 @@ func ParseGetCodelistResponse(rsp *http.Response) (*GetCodelistResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Vary"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -8856,6 +13726,26 @@ func ParseFindDeclarationsResponse(rsp *http.Response) (*FindDeclarationsRespons
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FindDeclarationsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8908,6 +13798,20 @@ func ParseSubmitDeclarationResponse(rsp *http.Response) (*SubmitDeclarationRespo
 			}
 			headers.Location = &value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		response.Headers202 = &headers
 	}
 
@@ -8935,6 +13839,9 @@ func ParseGetDeclarationResponse(rsp *http.Response) (*GetDeclarationResponse, e
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8942,6 +13849,47 @@ func ParseGetDeclarationResponse(rsp *http.Response) (*GetDeclarationResponse, e
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDeclarationResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Content-Type"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Type", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentType = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -8975,6 +13923,26 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListEventsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -9015,6 +13983,20 @@ func ParseGetMessageResponse(rsp *http.Response) (*GetMessageResponse, error) {
 				return nil, err
 			}
 			headers.ContentType = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
 		}
 		if values := rsp.Header.Values("Repr-Digest"); len(values) > 0 {
 			var value string
@@ -9066,6 +14048,26 @@ func ParseValidateDeclarationResponse(rsp *http.Response) (*ValidateDeclarationR
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ValidateDeclarationResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -9099,6 +14101,262 @@ func ParseReadEventsResponse(rsp *http.Response) (*ReadEventsResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReadEventsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListKeysResponse parses an HTTP response from a ListKeysWithResponse call
+func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest KeysOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListKeysResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateKeyResponse parses an HTTP response from a CreateKeyWithResponse call
+func ParseCreateKeyResponse(rsp *http.Response) (*CreateKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NewKeyView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeKeyResponse parses an HTTP response from a RevokeKeyWithResponse call
+func ParseRevokeKeyResponse(rsp *http.Response) (*RevokeKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers RevokeKeyResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateKeyResponse parses an HTTP response from a RotateKeyWithResponse call
+func ParseRotateKeyResponse(rsp *http.Response) (*RotateKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NewKeyView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RotateKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers201 = &headers
+	}
+
 	return response, nil
 }
 
@@ -9130,6 +14388,26 @@ func ParseListKindsResponse(rsp *http.Response) (*ListKindsResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListKindsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -9170,6 +14448,20 @@ func ParseGetKindSchemaResponse(rsp *http.Response) (*GetKindSchemaResponse, err
 				return nil, err
 			}
 			headers.ContentType = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
 		}
 		response.Headers200 = &headers
 	}
@@ -9220,6 +14512,20 @@ func ParseGetKindTemplateCsvResponse(rsp *http.Response) (*GetKindTemplateCsvRes
 			}
 			headers.ContentType = &value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		response.Headers200 = &headers
 	}
 
@@ -9269,6 +14575,20 @@ func ParseGetKindTemplateXlsxResponse(rsp *http.Response) (*GetKindTemplateXlsxR
 			}
 			headers.ContentType = &value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		response.Headers200 = &headers
 	}
 
@@ -9303,6 +14623,640 @@ func ParseGetClearanceTimesResponse(rsp *http.Response) (*GetClearanceTimesRespo
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetClearanceTimesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAdvanceTestClockResponse parses an HTTP response from a AdvanceTestClockWithResponse call
+func ParseAdvanceTestClockResponse(rsp *http.Response) (*AdvanceTestClockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AdvanceTestClockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TestTime
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AdvanceTestClockResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhooksResponse parses an HTTP response from a ListWebhooksWithResponse call
+func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhooksOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhooksResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookResponse parses an HTTP response from a CreateWebhookWithResponse call
+func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest MadeWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateWebhookResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteWebhookResponse parses an HTTP response from a DeleteWebhookWithResponse call
+func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteWebhookResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers204 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookResponse parses an HTTP response from a GetWebhookWithResponse call
+func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetWebhookResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangeWebhookResponse parses an HTTP response from a ChangeWebhookWithResponse call
+func ParseChangeWebhookResponse(rsp *http.Response) (*ChangeWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChangeWebhookResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookDeliveriesResponse parses an HTTP response from a ListWebhookDeliveriesWithResponse call
+func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeliveriesOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookDeliveriesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResendWebhookDeliveryResponse parses an HTTP response from a ResendWebhookDeliveryWithResponse call
+func ParseResendWebhookDeliveryResponse(rsp *http.Response) (*ResendWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResendWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest DeliveryView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ResendWebhookDeliveryResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResendWebhookDeliveriesResponse parses an HTTP response from a ResendWebhookDeliveriesWithResponse call
+func ParseResendWebhookDeliveriesResponse(rsp *http.Response) (*ResendWebhookDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResendWebhookDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ResendRangeOutputBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ResendWebhookDeliveriesResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateWebhookSecretResponse parses an HTTP response from a RotateWebhookSecretWithResponse call
+func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest MadeWebhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RotateWebhookSecretResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestWebhookResponse parses an HTTP response from a TestWebhookWithResponse call
+func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest DeliveryView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers TestWebhookResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
