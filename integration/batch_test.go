@@ -273,7 +273,7 @@ func (l *line) truncated(t *testing.T, body []byte) {
 	t.Helper()
 	before := l.count(t, "SELECT count(*) FROM batch")
 	connection := dial(t, l.gateway.address)
-	_, err := fmt.Fprintf(connection, "POST /v1/batches?kind=goods&name=cut.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", l.keys[acme], len(body)+1, body)
+	_, err := fmt.Fprintf(connection, "POST /v1/batches?kind=goods&name=cut.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: cut\r\nContent-Length: %d\r\n\r\n%s", l.keys[acme], len(body)+1, body)
 	must(t, err)
 	must(t, connection.CloseWrite())
 	given := readAll(t, connection)

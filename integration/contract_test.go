@@ -113,7 +113,7 @@ func (l *line) examples(t *testing.T) {
 	must(t, json.Unmarshal(l.ask(t, "", http.MethodGet, "/openapi.json", nil).body, &whole))
 	from, _ := l.widest(t)
 	known := map[string]string{"/v1/declarations/{id}": l.file(t, acme, from, "EXAMPLE-1").ID}
-	handed := l.ask(t, l.keys[acme], http.MethodPost, "/v1/batches?kind=goods&name=example.csv", []byte("reference,typeCode\nEXAMPLE-2,IM\n"), "Content-Type", "text/csv")
+	handed := l.ask(t, l.keys[acme], http.MethodPost, "/v1/batches?kind=goods&name=example.csv", []byte("reference,typeCode\nEXAMPLE-2,IM\n"), "Content-Type", "text/csv", "Idempotency-Key", "example-2")
 	known["/v1/batches/{id}"] = decoded[api.BatchView](t, handed).ID
 	eventually(t, 30*time.Second, "the batch is done", func() bool {
 		return decoded[api.BatchView](t, l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+known["/v1/batches/{id}"], nil)).State == "done"
