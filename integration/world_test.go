@@ -193,7 +193,7 @@ func (l *line) mustBeApart(t *testing.T, testKey string, from sample, filed decl
 // mustTakeBatches: files of the test world are worked off in it.
 func (l *line) mustTakeBatches(t *testing.T, key string, from sample) {
 	t.Helper()
-	given := l.ask(t, key, http.MethodPost, "/v1/batches?kind="+fmt.Sprint(from.tree["kind"])+"&name=test.ndjson", append(from.as(t, "WORLD-2"), '\n'), "Content-Type", "application/x-ndjson")
+	given := l.ask(t, key, http.MethodPost, "/v1/batches?kind="+fmt.Sprint(from.tree["kind"])+"&name=test.ndjson", append(from.as(t, "WORLD-2"), '\n'), "Content-Type", "application/x-ndjson", "Idempotency-Key", "WORLD-2")
 	if given.status != http.StatusAccepted {
 		t.Fatalf("%d %s", given.status, given.body)
 	}
