@@ -174,7 +174,7 @@ type findInput struct {
 	Port      string   `query:"port" maxLength:"17" doc:"Of goods that pass this port or office" example:"3712"`
 	From      string   `query:"from" maxLength:"35" doc:"Received on this day (UTC) or from this moment on" example:"2026-03-01"`
 	To        string   `query:"to" maxLength:"35" doc:"Received on or before this day (UTC), or before this moment" example:"2026-03-31"`
-	After     string   `query:"after" maxLength:"100" doc:"next of the page before"`
+	After     string   `query:"after" maxLength:"100" doc:"next of the page before" example:"AQAGTAD8wkzYZGVjXzAxS0RUUDNYOFEwMDAwMDAwMDAwMDAwMDAx"`
 	Limit     int      `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"At most so many"`
 }
 

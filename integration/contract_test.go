@@ -26,7 +26,7 @@ import (
 // every rule, the client, and the pages as a browser shows them.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	l := newLine(t, lineOptions{})
+	l := newLine(t, lineOptions{flags: []string{"--test-world"}})
 	t.Run("quickstart", l.quickstart)
 	t.Run("examples", l.examples)
 	t.Run("codes of rules", l.codesOfRules)
@@ -111,21 +111,15 @@ func (l *line) examples(t *testing.T) {
 		Paths map[string]map[string]exampleOperation
 	}
 	must(t, json.Unmarshal(l.ask(t, "", http.MethodGet, "/openapi.json", nil).body, &whole))
-	from, _ := l.widest(t)
-	known := map[string]string{"/v1/declarations/{id}": l.file(t, acme, from, "EXAMPLE-1").ID}
-	handed := l.ask(t, l.keys[acme], http.MethodPost, "/v1/batches?kind=goods&name=example.csv", []byte("reference,typeCode\nEXAMPLE-2,IM\n"), "Content-Type", "text/csv", "Idempotency-Key", "example-2")
-	known["/v1/batches/{id}"] = decoded[api.BatchView](t, handed).ID
-	eventually(t, 30*time.Second, "the batch is done", func() bool {
-		return decoded[api.BatchView](t, l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+known["/v1/batches/{id}"], nil)).State == "done"
-	})
+	known, testKey := l.thingsOfExamples(t), l.testKey(t, acme)
 	asked := 0
 	for _, method := range []string{"put", "post", "get", "patch", "delete"} { // what is saved first can be read after
-		for _, path := range slices.Sorted(maps.Keys(whole.Paths)) {
+		for _, path := range slices.Backward(slices.Sorted(maps.Keys(whole.Paths))) { // a declaration before the batch that holds it again
 			operation, exists := whole.Paths[path][method]
 			if !exists {
 				continue
 			}
-			e := exampleCase{line: l, contract: contract, method: strings.ToUpper(method), path: path, operation: operation, known: known}
+			e := exampleCase{line: l, contract: contract, method: strings.ToUpper(method), path: path, operation: operation, known: known, testKey: testKey}
 			asked += e.ask(t)
 		}
 	}
@@ -135,12 +129,39 @@ func (l *line) examples(t *testing.T) {
 	}
 }
 
+// thingsOfExamples makes one of each thing that a path can lead to, and gives
+// their ids by the paths they end.
+func (l *line) thingsOfExamples(t *testing.T) map[string]string {
+	t.Helper()
+	made := func(path, body, media string) (id struct{ ID, EventID string }) {
+		given := l.ask(t, l.keys[acme], http.MethodPost, path, []byte(body), "Content-Type", media, "Idempotency-Key", "thing-"+url.QueryEscape(path))
+		if given.status >= 300 {
+			t.Fatalf("%s: %d %s", path, given.status, given.body)
+		}
+		must(t, json.Unmarshal(given.body, &id))
+		return id
+	}
+	from, _ := l.widest(t)
+	known := map[string]string{
+		"/v1/declarations/{id}": l.file(t, acme, from, "EXAMPLE-1").ID,
+		"/v1/batches/{id}":      made("/v1/batches?kind=goods&name=example.csv", "reference,typeCode\nEXAMPLE-2,IM\n", "text/csv").ID,
+		"/v1/webhooks/{id}":     made("/v1/webhooks", `{"url": "https://hooks.example.com/thing"}`, "application/json").ID,
+		"/v1/keys/{id}":         made("/v1/keys", `{"name": "thing"}`, "application/json").ID,
+	}
+	known["/deliveries/{event}"] = made("/v1/webhooks/"+known["/v1/webhooks/{id}"]+"/test", "", "application/json").EventID
+	eventually(t, 30*time.Second, "the batch is done", func() bool {
+		return decoded[api.BatchView](t, l.ask(t, l.keys[acme], http.MethodGet, "/v1/batches/"+known["/v1/batches/{id}"], nil)).State == "done"
+	})
+	return known
+}
+
 type exampleCase struct {
 	line         *line
 	contract     *restDocument
 	method, path string
 	operation    exampleOperation
 	known        map[string]string // ids of what exists, by the path they end
+	testKey      string
 }
 
 // ask makes the requests and tells how many.
@@ -165,7 +186,7 @@ func (e exampleCase) ask(t *testing.T) (asked int) {
 		e.send(t, media, name, body, -1)
 		asked++
 		for i, parameter := range e.operation.Parameters {
-			if !parameter.Required && parameter.In != "path" {
+			if e.method != http.MethodDelete && !parameter.Required && parameter.In != "path" {
 				e.send(t, media, name, body, i)
 				asked++
 			}
@@ -179,7 +200,7 @@ func (e exampleCase) send(t *testing.T, media, name string, body []byte, with in
 	t.Helper()
 	path, query := e.path, url.Values{}
 	for place, value := range e.known {
-		path = strings.Replace(path, place, strings.Replace(place, "{id}", value, 1), 1)
+		path = strings.Replace(path, place, place[:strings.IndexByte(place, '{')]+value, 1)
 	}
 	var headers []string
 	if media != "" {
@@ -187,10 +208,7 @@ func (e exampleCase) send(t *testing.T, media, name string, body []byte, with in
 	}
 	what := name
 	for i, parameter := range e.operation.Parameters {
-		value := fmt.Sprint(parameter.Example)
-		if several, isList := parameter.Example.([]any); isList {
-			value = strings.Trim(fmt.Sprint(several...), "[]")
-		}
+		value := exampleText(parameter.Example)
 		switch {
 		case parameter.In == "path":
 			path = strings.ReplaceAll(path, "{"+parameter.Name+"}", url.PathEscape(value))
@@ -199,13 +217,15 @@ func (e exampleCase) send(t *testing.T, media, name string, body []byte, with in
 			continue
 		case parameter.In == "query":
 			query.Set(parameter.Name, value)
-		case parameter.Name == "Idempotency-Key":
-			headers = append(headers, parameter.Name, value+"-"+fmt.Sprint(len(name)))
+		case parameter.Name == "Idempotency-Key": // below
 		case parameter.Name != "Content-Length" && parameter.Name != "Content-Type":
 			headers = append(headers, parameter.Name, value)
 		}
 		what += " " + parameter.Name
 	}
+	order := maps.Clone(query) // asked in another language it is the same
+	order.Del("lang")
+	headers = append(headers, "Idempotency-Key", e.operation.OperationID+"-"+url.QueryEscape(name)+"?"+order.Encode())
 	at := path
 	if len(query) > 0 {
 		at += "?" + query.Encode()
@@ -217,11 +237,27 @@ func (e exampleCase) send(t *testing.T, media, name string, body []byte, with in
 	}
 }
 
+// exampleText is an example as it stands in a query or a header.
+func exampleText(example any) string {
+	several, isList := example.([]any)
+	if !isList {
+		return fmt.Sprint(example)
+	}
+	texts := make([]string, len(several))
+	for i, one := range several {
+		texts[i] = fmt.Sprint(one)
+	}
+	return strings.Join(texts, ",")
+}
+
 func (e exampleCase) bearer(path string) string {
 	for _, scheme := range e.operation.Security {
 		if scheme["agencyCredential"] != nil {
 			return e.line.offices[strings.Split(path, "/")[3]].credential
 		}
+	}
+	if path == "/v1/test-clock" {
+		return e.testKey
 	}
 	return e.line.keys[acme]
 }
