@@ -77,9 +77,14 @@ const keyGlance = 200 * time.Millisecond
 // [ErrKeyInFlight] that it is still held, which only another process can do.
 func (g *Gateway) waitForKey(ctx context.Context, submission Submission) error {
 	tooLong := time.After(keyPatience - answerWithin)
-	for {
-		if held, err := g.tryKey(ctx, submission); !held {
+	for seen := false; ; {
+		err := g.tryKey(ctx, submission)
+		seen = seen || errors.Is(err, ErrKeyInFlight)
+		switch {
+		case err == nil, errors.Is(err, errKeyTaken):
 			return err
+		case !seen:
+			return nil // the database does not answer: the caller knows why it waited
 		}
 		select {
 		case <-tooLong:
@@ -92,12 +97,17 @@ func (g *Gateway) waitForKey(ctx context.Context, submission Submission) error {
 // errUndone ends a transaction that was to leave nothing behind.
 var errUndone = errors.New("declare: undone on purpose")
 
+// errNotSeen says that the database did not answer as long as a glance takes.
+var errNotSeen = errors.New("declare: the key was not seen")
+
 // tryKey binds the key and takes that back at once: PostgreSQL lets nobody do
-// so while another transaction is about to bind it.
-func (g *Gateway) tryKey(ctx context.Context, submission Submission) (held bool, err error) {
+// so while another transaction is about to bind it. The error is nil when the
+// key is free or the database is away, else [errKeyTaken], [ErrKeyInFlight] or
+// [errNotSeen].
+func (g *Gateway) tryKey(ctx context.Context, submission Submission) error {
 	limited, cancel := context.WithTimeout(ctx, keyGlance+100*time.Millisecond)
 	defer cancel()
-	err = g.desk.Within(limited, TenantScope(submission.Tenant), func(tx pgx.Tx) error {
+	err := g.desk.Within(limited, TenantScope(submission.Tenant), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(limited, statement("lock_timeout"), keyGlance.String()); err != nil {
 			return err
 		}
@@ -108,9 +118,11 @@ func (g *Gateway) tryKey(ctx context.Context, submission Submission) (held bool,
 	})
 	switch {
 	case locked(err):
-		return true, nil
+		return ErrKeyInFlight
 	case violates(err, "idempotency_pkey"):
-		return false, errKeyTaken
+		return errKeyTaken
+	case limited.Err() != nil && ctx.Err() == nil:
+		return errNotSeen
 	}
-	return false, nil // free, or the database cannot be asked: the caller knows why it waited
+	return nil
 }

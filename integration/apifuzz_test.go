@@ -256,9 +256,9 @@ func (f *fuzzer) path(r *dice, o operation) string {
 		var value string
 		switch r.IntN(4) {
 		case 0, 1:
-			value = objects[at].of(f.held[r.IntN(2)])
+			value = o.objectAt(at).of(f.held[r.IntN(2)])
 		case 2:
-			value = objects[at].missing
+			value = o.objectAt(at).missing
 		default:
 			value = r.escaped(r.nasty())
 		}
