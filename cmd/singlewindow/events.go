@@ -113,10 +113,13 @@ func (c *client) one(command *cobra.Command, name string) (declare.Status, error
 // showEvent prints one event on one line.
 func showEvent(out io.Writer, inJSON bool) func(api.FeedEvent) error {
 	return func(e api.FeedEvent) error {
-		if inJSON {
-			return printLine(out, e)
+		if inJSON { // without a cursor where there is none
+			return printLine(out, struct {
+				Cursor string `json:"cursor,omitempty"`
+				api.FeedEvent
+			}{e.Cursor, e})
 		}
-		_, err := fmt.Fprintf(out, "%s  %s  %d  %s  %s  %s  %s\n", e.At.Format(lineTime), e.Reference, e.Number, e.Type, dash(e.Agency), e.Data, e.Cursor)
+		_, err := fmt.Fprintf(out, "%s  %s  %d  %s  %s  %s  %s\n", e.At.Format(lineTime), e.Reference, e.Number, e.Type, dash(e.Agency), e.Data, dash(e.Cursor))
 		return err
 	}
 }
