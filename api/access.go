@@ -128,7 +128,7 @@ type Issuer struct {
 // NewIssuer checks the options; the server is not asked yet.
 func NewIssuer(options IssuerOptions) (*Issuer, error) {
 	address, err := url.Parse(options.URL)
-	if err != nil || address.Host == "" || address.Scheme != "https" && !(address.Scheme == "http" && loopback(address.Hostname())) {
+	if err != nil || address.Host == "" || address.Scheme != "https" && (address.Scheme != "http" || !loopback(address.Hostname())) {
 		return nil, errors.New("the issuer's address must be an https URL, or an http one at a loopback address")
 	}
 	if options.Audience == "" || options.TenantClaim == "" {

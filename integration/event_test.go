@@ -765,7 +765,7 @@ func TestEventStatementsPrepare(t *testing.T) {
 	ledger, _ := newLedger(t)
 	names, err := fs.Glob(event.Statements, "sql/*.sql")
 	must(t, err)
-	if len(names) != 6 {
+	if len(names) != 7 {
 		t.Errorf("%d statements", len(names))
 	}
 	must(t, ledger.Patient(time.Minute).Within(t.Context(), declare.SystemScope, func(tx pgx.Tx) error {

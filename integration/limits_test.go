@@ -33,15 +33,15 @@ func (w *restWindow) limited(t *testing.T, limits api.Limits, load *api.Load) *r
 	return &other
 }
 
-// until asks until an answer has a status, which it must have soon.
-func until(t *testing.T, status int, ask func() answer) (answer, int) {
+// untilTooMany asks until it is told to ask later, which must be soon.
+func untilTooMany(t *testing.T, ask func() answer) (answer, int) {
 	t.Helper()
 	for number := range 500 {
-		if given := ask(); given.status == status {
+		if given := ask(); given.status == http.StatusTooManyRequests {
 			return given, number
 		}
 	}
-	t.Fatalf("never answered %d", status)
+	t.Fatal("never told to ask later")
 	return answer{}, 0
 }
 
@@ -88,7 +88,7 @@ func (w *restWindow) limitsRequests(t *testing.T) {
 	if policy := first.header.Get("RateLimit-Policy"); first.status != http.StatusNotFound || policy != `"requests";q=20;w=10, "bytes";q=10000;qu="content-bytes";w=10` || left(t, first, "requests") != 19 {
 		t.Errorf("%d %v", first.status, first.header)
 	}
-	last, number := until(t, http.StatusTooManyRequests, func() answer { return get(w.key) })
+	last, number := untilTooMany(t, func() answer { return get(w.key) })
 	refused(t, "too many", last, 429, "limit.requests")
 	if number < 19 || left(t, last, "requests") != 0 || left(t, last, "bytes") != 10000 {
 		t.Errorf("refused after %d more: %v", number, last.header)
@@ -115,7 +115,7 @@ func (w *restWindow) limitsItemsAndBytes(t *testing.T) {
 		return at.ask(t, w.key, http.MethodPost, "/v1/declarations:validate", body, "Content-Type", "application/json")
 	}
 	items := w.limited(t, api.Limits{Items: 1}, nil)
-	given, number := until(t, http.StatusTooManyRequests, func() answer { return try(items, body) })
+	given, number := untilTooMany(t, func() answer { return try(items, body) })
 	refused(t, "too many declarations", given, 429, "limit.items")
 	if number < 10 {
 		t.Errorf("refused after %d", number)
@@ -144,7 +144,7 @@ func (w *restWindow) limitsItemsAndBytes(t *testing.T) {
 		if given := send(); given.status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, given.status, given.body)
 		}
-		last, _ := until(t, http.StatusTooManyRequests, send)
+		last, _ := untilTooMany(t, send)
 		refused(t, name, last, 429, "limit.bytes")
 	}
 }
@@ -154,7 +154,7 @@ func (w *restWindow) limitsItemsAndBytes(t *testing.T) {
 func (w *restWindow) limitsBeforeTheBody(t *testing.T) {
 	limited := w.limited(t, api.Limits{Requests: 1}, nil)
 	for range 5 { // something may come into the bucket in between
-		until(t, http.StatusTooManyRequests, func() answer {
+		untilTooMany(t, func() answer {
 			return limited.ask(t, w.key, http.MethodGet, "/v1/declarations/none", nil)
 		})
 		if limited.refusesAHead(t) {
@@ -198,7 +198,7 @@ func (w *restWindow) limitsWrongKeys(t *testing.T) {
 	if given := get(w.key, there); given.status != http.StatusNotFound {
 		t.Fatalf("%d", given.status)
 	}
-	last, number := until(t, http.StatusTooManyRequests, func() answer { return get(wrong, here) })
+	last, number := untilTooMany(t, func() answer { return get(wrong, here) })
 	refused(t, "wrong keys", last, 429, "auth.tooMany")
 	if number < 6 || last.header.Get("Retry-After") == "" {
 		t.Errorf("refused after %d: %v", number, last.header)
@@ -231,7 +231,7 @@ func (w *restWindow) limitsOneTenant(t *testing.T) {
 		_, err = fmt.Fprintf(connection, "POST /v1/declarations:validate HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", w.key)
 		must(t, err)
 	}
-	given, _ := until(t, http.StatusTooManyRequests, func() answer {
+	given, _ := untilTooMany(t, func() answer {
 		return limited.ask(t, w.key, http.MethodGet, "/v1/declarations/none", nil)
 	})
 	refused(t, "more than its share", given, 429, "limit.concurrent")

@@ -132,7 +132,7 @@ func readDoors(s settings) (*doors, error) {
 		"requests-at-once": &requests, "streams-at-once": &streams, "connections": &connections, "connections-per-address": &perAddress,
 	} {
 		var err error
-		if *number, err = strconv.Atoi(*s.DoorSettings.targets()[name]); err != nil || *number < 0 || *number > mostOfAnything {
+		if *number, err = strconv.Atoi(*s.targets()[name]); err != nil || *number < 0 || *number > mostOfAnything {
 			return nil, fmt.Errorf("--%s is a number from 0 to %d", name, mostOfAnything)
 		}
 	}

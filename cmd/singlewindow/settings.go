@@ -103,7 +103,7 @@ func readSettings(command *cobra.Command) (settings, error) {
 	}
 	targets := map[string]*string{"listen": &s.Listen, "database": &s.Database, "data": &s.Data, "postgres-bin": &s.PostgresBin, "agencies": &s.AgencyFolders, "schemas": &s.Schemas,
 		"webhook-allow": &s.WebhookAllow, "test-world": &s.TestWorld, "test-pace": &s.TestPace, "jwt-issuer": &s.JWTIssuer, "jwt-audience": &s.JWTAudience, "jwt-tenant-claim": &s.JWTTenant}
-	maps.Copy(targets, s.DoorSettings.targets())
+	maps.Copy(targets, s.targets())
 	for _, setting := range slices.Concat(settingHelp, doorHelp) {
 		target := targets[setting.name]
 		flag := command.Flags().Lookup(setting.name)
