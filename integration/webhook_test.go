@@ -315,7 +315,7 @@ func webhooksInTrouble(t *testing.T, declarations, each int) {
 	w := newHookWindow(t)
 	well := w.hookUp(t, newSink(t, nil))
 	alone := w.happen(t, declarations, each)
-	eventually(t, time.Minute, "everything arrives where all is well", func() bool { return well.lacks(alone) == 0 })
+	eventually(t, 5*time.Minute, "everything arrives where all is well", func() bool { return well.lacks(alone) == 0 })
 
 	slow := w.hookUp(t, newSink(t, func(try int, rw http.ResponseWriter, r *http.Request) {
 		if id := r.Header.Get(standardwebhooks.HeaderWebhookID); try == 1 && id[len(id)-1] < '8' { // one of four
