@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -286,8 +287,11 @@ func parameterFinding(errs []error) finding {
 	return found
 }
 
-// pointerOf reads huma's path of a parameter, query.limit, or of a place in a
-// body, body.scopes[0].
+// listEntry is a parameter's entry in huma's path.
+var listEntry = regexp.MustCompile(`^(.+)\[(\d+)\]$`)
+
+// pointerOf reads huma's path of a parameter, query.limit, of an entry of one
+// that is a list, query.status[0], or of a place in a body, body.scopes[0].
 func pointerOf(location string) string {
 	in, name, found := strings.Cut(location, ".")
 	switch {
@@ -295,6 +299,9 @@ func pointerOf(location string) string {
 		return "/" + in
 	case in == "body":
 		return "/" + in + "/" + strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(name)
+	}
+	if entry := listEntry.FindStringSubmatch(name); entry != nil {
+		return "/" + in + "/" + escapePointer(entry[1]) + "/" + entry[2]
 	}
 	return "/" + in + "/" + escapePointer(name)
 }

@@ -324,4 +324,9 @@ func TestParametersArePointedAt(t *testing.T) {
 	if len(found.faults) != 1 || found.faults[0].Pointer != "/query/a~1b" || found.faults[0].Text.English != "" {
 		t.Errorf("%+v", found)
 	}
+	for location, want := range map[string]string{"query.status[1]": "/query/status/1", "query.a[]": "/query/a[]", "body.scopes[0]": "/body/scopes/0", "body": "/body"} {
+		if got := pointerOf(location); got != want {
+			t.Errorf("%s is %s, want %s", location, got, want)
+		}
+	}
 }
