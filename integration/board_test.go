@@ -297,10 +297,10 @@ func TestChaosBoard(t *testing.T) {
 	for _, l := range looks[:15] {
 		t.Logf("%-8s %-22s p50 %v p99 %v", l.who, l.what, l.slow(50), l.slow(99))
 	}
-	for _, glance := range glances {
-		all := look{what: glance.name} // whoever looked
+	for _, g := range glances {
+		all := look{what: g.name} // whoever looked
 		for _, l := range looks {
-			if l.what == glance.name {
+			if l.what == g.name {
 				all.took = append(all.took, l.took...)
 			}
 		}
@@ -317,10 +317,10 @@ type look struct {
 	took      []time.Duration
 }
 
-// slow is how long at most a share of the looks took, in hundredths.
+// slow is a percentile of how long the looks took.
 func (l look) slow(percent int) time.Duration {
 	sorted := slices.Sorted(slices.Values(l.took))
-	return sorted[(len(sorted)-1)*percent/100].Round(time.Millisecond)
+	return sorted[len(sorted)*percent/100].Round(time.Millisecond)
 }
 
 // lookAround asks for every page as every sort of visitor, and for the page
@@ -337,22 +337,22 @@ func (r *boardroom) lookAround(t *testing.T, times int) []look {
 	var looks []look
 	for _, user := range visitors {
 		visitor := r.signIn(t, user)
-		for _, glance := range glances {
-			look := look{who: user.Name, what: glance.name}
-			path := glance.path
+		for _, g := range glances {
+			l := look{who: user.Name, what: g.name}
+			path := g.path
 			for n := range times {
 				begun := time.Now()
 				status, body := visitor.get(t, path)
-				look.took = append(look.took, time.Since(begun))
+				l.took = append(l.took, time.Since(begun))
 				if status != http.StatusOK || !strings.Contains(body, "</html>") {
 					t.Fatalf("%s of %s: %d", path, user.Name, status)
 				}
-				path = glance.path
+				path = g.path
 				if next := nextPage.FindStringSubmatch(body); next != nil && n%4 == 1 {
 					path = html.UnescapeString(next[1])
 				}
 			}
-			looks = append(looks, look)
+			looks = append(looks, l)
 		}
 	}
 	return looks

@@ -202,6 +202,7 @@ func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, er
 	if err := q.count(ctx, tx, page.Counts); err != nil {
 		return nil, err
 	}
+	wanted := slices.DeleteFunc(q.wanted(), func(s declare.Overall) bool { return page.Counts[s] == 0 })
 	list, at, id := "newest", any("infinity"), q.after.ID
 	if q.filter.Longest {
 		list, at = "longest", "-infinity"
@@ -209,7 +210,7 @@ func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, er
 	if id != "" {
 		at = q.after.At
 	}
-	rows, err := tx.Query(ctx, statement(list), q.wanted(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit, q.sets)
+	rows, err := tx.Query(ctx, statement(list), wanted, q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit, q.sets)
 	if err != nil {
 		return nil, err
 	}
