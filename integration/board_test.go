@@ -287,9 +287,9 @@ func TestBoard(t *testing.T) {
 	seeded(t, 2000).lookAround(t, 1)
 }
 
-// TestChaosBoard holds the list to its time with 200,000 declarations.
-func TestChaosBoard(t *testing.T) {
-	onlyInChaos(t)
+// TestLongBoard holds the list to its time with 200,000 declarations.
+func TestLongBoard(t *testing.T) {
+	onlyLong(t)
 	const bar = 150 * time.Millisecond
 	r := seeded(t, 200_000)
 	looks := r.lookAround(t, 40)
@@ -331,7 +331,7 @@ func (r *boardroom) lookAround(t *testing.T, times int) []look {
 		{Name: "olga", Role: account.Operator}, {Name: "east", Role: account.Official, Agency: "east"},
 		{Name: "west", Role: account.Official, Agency: "west"}, {Name: "port", Role: account.Official, Port: "PORT00"}, {Name: "rare", Role: account.Official, Port: "RARE01"},
 	}
-	if !chaos() {
+	if !longForms() {
 		visitors = visitors[:2]
 	}
 	var looks []look
@@ -529,7 +529,7 @@ func TestTasksOnTheBoard(t *testing.T) {
 func TestBoardIsLive(t *testing.T) {
 	t.Parallel()
 	within := 5 * time.Second
-	if chaos() {
+	if longForms() {
 		within = time.Second
 	}
 	east, west := heard("east"), heard("west")

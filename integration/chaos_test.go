@@ -9,20 +9,21 @@ import (
 	"time"
 )
 
-// chaos tells whether the long forms are wanted, as `make chaos` wants them. A
-// short form of each runs always, under its name without Chaos.
-func chaos() bool { return os.Getenv("SINGLEWINDOW_TEST_CHAOS") != "" }
+// longForms tells whether the long forms are wanted, as `make chaos` and `make long`
+// want them: of what befalls deliveries, and of all else. A short form of each
+// runs always, under its name without Chaos or Long.
+func longForms() bool { return os.Getenv("SINGLEWINDOW_TEST_LONG") != "" }
 
-// onlyInChaos skips a test that takes minutes.
-func onlyInChaos(t *testing.T) {
+// onlyLong skips a test that takes minutes.
+func onlyLong(t *testing.T) {
 	t.Helper()
-	if !chaos() {
-		t.Skip("a long form: make chaos")
+	if !longForms() {
+		t.Skip("a long form: make chaos or make long")
 	}
 }
 
 // number prints what was measured beside what is promised; `make chaos`
-// gathers these lines.
+// and `make long` gather these lines.
 func number(t *testing.T, what string, measured, bar any) {
 	t.Helper()
 	t.Logf("NUMBER %s: %v (bar %v)", what, measured, bar)
@@ -37,7 +38,7 @@ var troubles = slices.Concat(strings.Fields("reject inspect docs busy drop twice
 // and answered: fifty a second at the last forty kills, which two processors
 // can catch up with in two minutes, fewer before. Each brings fifteen notices.
 func TestChaosGatewayKilled(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	const kills, fast, bound = 200, 40, 120 * time.Second
 	const rate, fastRate = 15, 50
 	random := seed(t)

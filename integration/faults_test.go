@@ -85,7 +85,7 @@ func TestFaultPoints(t *testing.T) {
 
 // TestChaosFaultPoints strikes a gateway at every point in every way.
 func TestChaosFaultPoints(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	f := newFaults(t, 8*time.Second)
 	points := faultPoints(t)
 	for _, p := range points {
