@@ -1,4 +1,4 @@
-.PHONY: run test chaos teeth build check lint vuln bench client contract setup setup-tests
+.PHONY: run test chaos long teeth build check lint vuln bench client contract setup setup-tests
 
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
@@ -8,9 +8,14 @@ run: build
 test: setup-tests
 	GOGC=400 go test -race -shuffle=on -parallel 4 -timeout 15m -vet=off ./...
 
-# The long forms of the tests; ONLY is a pattern of their names.
+# The long forms of the tests; ONLY is a pattern of their names. Whatever befalls
+# deliveries, within an hour:
 chaos: setup-tests
-	@.ci/chaos/run '$(ONLY)'
+	@.ci/long/run '$(or $(ONLY),^TestChaos)'
+
+# And all else: large files, long lists, many at once.
+long: setup-tests
+	@.ci/long/run '$(or $(ONLY),^TestLong)'
 
 # Builds broken on purpose: every one must be caught.
 teeth: setup

@@ -498,14 +498,7 @@ func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) err
 		c.g.log.Error("agency refuses our credential", "agency", c.name)
 		return c.pauseAgency(ctx, t, agencyDenied, outcome, now.Add(patientProbes*c.profile().Probe), 0)
 	case t.probe && outcome.answered():
-		c.g.log.Info("agency is back", "agency", c.name)
-		if err := point("resume.before"); err != nil {
-			return err
-		}
-		if err := c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now); err != nil {
-			return err
-		}
-		return point("resume.recorded")
+		return c.resumeAgency(ctx, now)
 	case t.probe:
 		if err := point("probe.failed"); err != nil {
 			return err
@@ -516,6 +509,22 @@ func (c *courier) judgeHealth(ctx context.Context, t taken, spoken *Outcome) err
 		return c.pauseAgency(ctx, t, agencyPaused, outcome, now.Add(c.untilProbe(trips, outcome)), trips)
 	}
 	return nil
+}
+
+// resumeAgency lets messages flow again, unless the probe took so long that
+// somebody else is trying the agency now.
+func (c *courier) resumeAgency(ctx context.Context, now time.Time) error {
+	if err := point("resume.before"); err != nil {
+		return err
+	}
+	resumed, err := c.g.ledger.resumeAgency(ctx, c.name, c.g.name, now)
+	if err != nil {
+		return err
+	}
+	if resumed {
+		c.g.log.Info("agency is back", "agency", c.name)
+	}
+	return point("resume.recorded")
 }
 
 // tripped counts the outages in a row up to this one: 0 for the first, and for

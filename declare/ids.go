@@ -39,15 +39,6 @@ func (s *IDs) New(prefix string) string {
 	return spellID(prefix, value)
 }
 
-// LowestID gives an identifier that is not above any made at a moment or later.
-func LowestID(prefix string, at time.Time) string {
-	var value [16]byte
-	for i := range 6 {
-		value[i] = byte(at.UnixMilli() >> (40 - 8*i))
-	}
-	return spellID(prefix, value)
-}
-
 func spellID(prefix string, value [16]byte) string {
 	var high, low uint64
 	for i := range 8 {

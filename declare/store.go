@@ -43,8 +43,9 @@ func (l *Ledger) pauseAgency(ctx context.Context, agency, state, reason string, 
 	return l.exec(ctx, SystemScope, "pause_agency", agency, state, now, reason, nextProbe, trips)
 }
 
-func (l *Ledger) resumeAgency(ctx context.Context, agency, prober string, now time.Time) error {
-	return l.exec(ctx, SystemScope, "resume_agency", agency, prober, now)
+// resumeAgency tells whether prober was still the one to find out.
+func (l *Ledger) resumeAgency(ctx context.Context, agency, prober string, now time.Time) (resumed bool, err error) {
+	return l.changed(ctx, "resume_agency", agency, prober, now)
 }
 
 func (l *Ledger) probeFailed(ctx context.Context, agency, prober string, nextProbe time.Time, reason string) error {
@@ -52,12 +53,17 @@ func (l *Ledger) probeFailed(ctx context.Context, agency, prober string, nextPro
 }
 
 func (l *Ledger) claimProbe(ctx context.Context, agency, prober string, now, until time.Time) (claimed bool, err error) {
+	return l.changed(ctx, "claim_probe", agency, prober, now, until)
+}
+
+// changed does what concerns one row at most and tells whether it was there.
+func (l *Ledger) changed(ctx context.Context, name string, arguments ...any) (changed bool, err error) {
 	err = l.Within(ctx, SystemScope, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, statement("claim_probe"), agency, prober, now, until)
-		claimed = tag.RowsAffected() == 1
+		tag, err := tx.Exec(ctx, statement(name), arguments...)
+		changed = tag.RowsAffected() == 1
 		return err
 	})
-	return claimed, err
+	return changed, err
 }
 
 // lapse is a message whose lease expired.

@@ -33,8 +33,8 @@ func TestWhateverIsAsked(t *testing.T) {
 	askAnything(t, 3000)
 }
 
-func TestChaosWhateverIsAsked(t *testing.T) {
-	onlyInChaos(t)
+func TestLongWhateverIsAsked(t *testing.T) {
+	onlyLong(t)
 	askAnything(t, 50_000)
 }
 

@@ -26,7 +26,7 @@ func TestBacklog(t *testing.T) {
 // TestChaosBacklog holds the return of an agency after an outage to the
 // documented numbers.
 func TestChaosBacklog(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	const rateBar, freshBar = 400, 250 * time.Millisecond
 	if rate, slowest := drainBacklog(t, 20_000); rate < rateBar || slowest > freshBar {
 		t.Errorf("%d/s, fresh submissions %v: too slow", rate, slowest)

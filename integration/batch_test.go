@@ -293,9 +293,9 @@ func TestBatchKilled(t *testing.T) {
 	l.killBatch(t, 100, 2)
 }
 
-// TestChaosBatchKilled is the long form.
-func TestChaosBatchKilled(t *testing.T) {
-	onlyInChaos(t)
+// TestLongBatchKilled is the long form.
+func TestLongBatchKilled(t *testing.T) {
+	onlyLong(t)
 	l := newLine(t, lineOptions{folders: copyFolders(t, notIdempotent), pace: "100ms"})
 	l.killBatch(t, 5000, 20)
 }
@@ -327,9 +327,9 @@ func (l *line) killBatch(t *testing.T, declarations, kills int) {
 	l.judge(t, promised)
 }
 
-// TestChaosBatch is the promise about ten thousand rows.
-func TestChaosBatch(t *testing.T) {
-	onlyInChaos(t)
+// TestLongBatch is the promise about ten thousand rows.
+func TestLongBatch(t *testing.T) {
+	onlyLong(t)
 	const declarations, bound, memory = 5000, 3 * time.Minute, 300
 	for _, format := range []string{"csv", "xlsx"} {
 		t.Run(format, func(t *testing.T) {

@@ -44,7 +44,7 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 	question, err := json.Marshal(map[string]any{
 		"address": "http://" + l.gateways[0].address, "name": "harbour", "password": goodPassword, "key": l.keys[acme],
-		"declaration": from.tree, "reference": seen.Reference, "later": "SEEN-2", "everything": chaos(),
+		"declaration": from.tree, "reference": seen.Reference, "later": "SEEN-2", "everything": longForms(),
 	})
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

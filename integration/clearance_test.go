@@ -411,7 +411,7 @@ func TestClearanceStatementsPrepareUnderTheApplicationRole(t *testing.T) {
 // TestClearancePageOfManyDeclarations measures the page over 200,000
 // declarations, six spans each, within one month.
 func TestClearancePageOfManyDeclarations(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	ledger, at := newLedger(t)
 	c, err := clearance.Open(t.Context(), ledger, time.Now, time.Hour, quiet(t))
 	must(t, err)

@@ -26,7 +26,7 @@ func TestConnectionCutAtCommit(t *testing.T) {
 }
 
 func TestChaosConnectionCutAtCommit(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	cutAtCommit(t, 500, troubles...)
 }
 

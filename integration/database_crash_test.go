@@ -51,13 +51,13 @@ func TestDatabaseCrashes(t *testing.T) {
 }
 
 func TestChaosDatabaseKilled(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	surviveCrashes(t, "kill -9 of PostgreSQL", troubles, 50, slices.Repeat([]syscall.Signal{syscall.SIGKILL}, 20)...)
 }
 
 // TestChaosDatabaseRestarted does what pg_ctl restart -m immediate does.
 func TestChaosDatabaseRestarted(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	surviveCrashes(t, "immediate restart of PostgreSQL", troubles, 50, slices.Repeat([]syscall.Signal{syscall.SIGQUIT}, 20)...)
 }
 

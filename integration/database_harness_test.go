@@ -28,7 +28,7 @@ const (
 // answeredWithin is how soon a refusal is promised; the short forms share the
 // processors with other tests under the race detector, and give it twice that.
 func answeredWithin() time.Duration {
-	if chaos() {
+	if longForms() {
 		return 2 * time.Second
 	}
 	return 4 * time.Second
@@ -139,7 +139,7 @@ func strict(t *testing.T, options lineOptions) (*line, *tally) {
 	y := newTally()
 	options.hold = y.hold
 	options.folders = copyFolders(t, notIdempotent)
-	if !chaos() { // a message whose taking was lost waits for its lease
+	if !longForms() { // a message whose taking was lost waits for its lease
 		options.folders = copyFolders(t, map[string]string{"idempotent: true": "idempotent: false", `deadline: \d+s`: "deadline: 2s"})
 	}
 	return newLine(t, options), y

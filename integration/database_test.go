@@ -30,7 +30,7 @@ func TestDatabaseInTrouble(t *testing.T) {
 }
 
 func TestChaosDatabaseInTrouble(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	databaseInTrouble(t, "stopped", "killed", "restarted at once", "hanging", "read-only", "out of connections", "full")
 }
 

@@ -33,7 +33,7 @@ func TestDroppedAnswers(t *testing.T) {
 // every copy for another message but can be asked, each fifth has its answer
 // dropped after the effect. Every one takes effect exactly once.
 func TestChaosDroppedAnswers(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	const messages = 10_000
 	sent, lost := dropAnswers(t, messages)
 	number(t, "answers dropped, messages with exactly one effect each", sent, messages)

@@ -404,9 +404,9 @@ func TestStreams(t *testing.T) {
 	followStreams(t, 60, 12, 2)
 }
 
-// TestChaosStreams is the long form, and measures what a stream costs.
-func TestChaosStreams(t *testing.T) {
-	onlyInChaos(t)
+// TestLongStreams is the long form, and measures what a stream costs.
+func TestLongStreams(t *testing.T) {
+	onlyLong(t)
 	followStreams(t, 1000, 120, 10)
 }
 
@@ -456,7 +456,7 @@ func followStreams(t *testing.T, count, declarations, ends int) {
 	})
 	each := (l.gateway.memory(t) - before) / count
 	number(t, fmt.Sprintf("%d streams, growth of the gateway's process a stream, garbage and all", count), fmt.Sprintf("%d KB", each>>10), "64 KB")
-	if each > mostPerStream && chaos() {
+	if each > mostPerStream && longForms() {
 		t.Errorf("a stream costs %d bytes", each)
 	}
 
@@ -827,8 +827,8 @@ func TestEventsAreReadByTheirIndexes(t *testing.T) {
 	readByIndexes(t, 30_000)
 }
 
-func TestChaosEventsAreReadByTheirIndexes(t *testing.T) {
-	onlyInChaos(t)
+func TestLongEventsAreReadByTheirIndexes(t *testing.T) {
+	onlyLong(t)
 	readByIndexes(t, 300_000)
 }
 

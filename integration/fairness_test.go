@@ -17,7 +17,7 @@ func TestFair(t *testing.T) {
 
 // TestChaosFair has the long queue of the documentation.
 func TestChaosFair(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	standBehind(t, 50_000)
 }
 

@@ -85,7 +85,7 @@ func TestFaultPoints(t *testing.T) {
 
 // TestChaosFaultPoints strikes a gateway at every point in every way.
 func TestChaosFaultPoints(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	f := newFaults(t, 8*time.Second)
 	points := faultPoints(t)
 	for _, p := range points {
@@ -156,9 +156,11 @@ func (f *faults) strike(t *testing.T, p faultPoint, action string) {
 		agencies := f.takers(t, f.all[0])
 		b.away = agencies[b.serial%len(agencies)] // the one before may still be on its way back
 		eventually(t, 30*time.Second, b.text()+": the agency is not paused any more", func() bool { return f.stands(t, b.away, "connected") })
-		f.offices[b.away].process.stop(t)
 	}
 	f.tell(t, b.text())
+	if b.away != "" { // told before: what is under way now may be what opens its breaker
+		f.offices[b.away].process.stop(t)
+	}
 	eventually(t, time.Minute, b.text()+": somebody is struck", func() bool {
 		f.provoke(t, b)
 		return f.victim(t, b) != 0

@@ -236,14 +236,14 @@ func TestBadQuestions(t *testing.T) {
 }
 
 // No filter reads the rows of another enterprise or the table: TestPlansOfFind
-// on a few declarations, TestChaosPlansOfFind on 200,000.
+// on a few declarations, TestLongPlansOfFind on 200,000.
 func TestPlansOfFind(t *testing.T) {
 	t.Parallel()
 	plansOfFind(t, 20_000)
 }
 
-func TestChaosPlansOfFind(t *testing.T) {
-	onlyInChaos(t)
+func TestLongPlansOfFind(t *testing.T) {
+	onlyLong(t)
 	plansOfFind(t, 200_000)
 }
 

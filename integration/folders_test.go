@@ -28,7 +28,7 @@ const (
 // TestManyFolders starts a gateway on four agencies and on 43, of which the
 // same four take what is filed, in turn, and compares.
 func TestManyFolders(t *testing.T) {
-	onlyInChaos(t) // times mean nothing beside other tests
+	onlyLong(t) // times mean nothing beside other tests
 	few := copyFolders(t, map[string]string{})
 	l := newLine(t, lineOptions{folders: few, mute: true})
 	from, takers := l.widest(t)

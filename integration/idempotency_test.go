@@ -21,14 +21,14 @@ import (
 )
 
 // TestKeysRaced lets clients of two gateways file under the same keys and
-// references at the same time; TestChaosKeysRaced at length.
+// references at the same time; TestLongKeysRaced at length.
 func TestKeysRaced(t *testing.T) {
 	t.Parallel()
 	raceForKeys(t, 2000)
 }
 
-func TestChaosKeysRaced(t *testing.T) {
-	onlyInChaos(t)
+func TestLongKeysRaced(t *testing.T) {
+	onlyLong(t)
 	raceForKeys(t, 20_000)
 }
 

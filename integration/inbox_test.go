@@ -34,7 +34,7 @@ func TestInbox(t *testing.T) {
 // in no order, some of them before their message's send is settled, come to
 // what the agencies' words come to when they are read in the agencies' order.
 func TestChaosInbox(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	m := newMail(t, 3000)
 	rate := m.deliver(t, 50_000)
 	number(t, "inbox, different notices", len(m.letters), 50_000)

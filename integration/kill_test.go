@@ -34,7 +34,11 @@ type campaign struct {
 	journal *os.File
 	filed   int
 	enough  context.CancelFunc // ends the load after what is under way
+	pace    *time.Ticker
 }
+
+// hurry files so many declarations a second from now on.
+func (c *campaign) hurry(rate int) { c.pace.Reset(time.Second / time.Duration(rate)) }
 
 // begin starts clients that file samples in turn under these words; wait ends
 // when every declaration has its receipt.
@@ -50,7 +54,7 @@ func (l *line) load(t *testing.T, rate, clients, declarations int, words []strin
 	journal, err := os.OpenFile(filepath.Join(l.folder, "receipts"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(t, err)
 	filing, enough := context.WithCancel(t.Context())
-	c = &campaign{l: l, journal: journal, enough: enough}
+	c = &campaign{l: l, journal: journal, enough: enough, pace: time.NewTicker(time.Second / time.Duration(cmp.Or(rate, 1_000_000)))}
 	all := samples(t)
 	numbers := make(chan int)
 	var working sync.WaitGroup
@@ -67,11 +71,10 @@ func (l *line) load(t *testing.T, rate, clients, declarations int, words []strin
 	}
 	go func() {
 		defer close(numbers)
-		pace := time.NewTicker(time.Second / time.Duration(cmp.Or(rate, 1_000_000)))
-		defer pace.Stop()
+		defer c.pace.Stop()
 		for number := range declarations {
 			select {
-			case <-pace.C:
+			case <-c.pace.C:
 			case <-filing.Done():
 				return
 			}

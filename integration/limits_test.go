@@ -305,7 +305,7 @@ func (w *restWindow) pressure(t *testing.T, callers int, long time.Duration, bod
 func (w *restWindow) shedsLoad(t *testing.T) {
 	const room = 16
 	long := time.Second
-	if chaos() {
+	if longForms() {
 		long = 10 * time.Second
 	}
 	body := sampleDeclaration(t, func(map[string]any) {})

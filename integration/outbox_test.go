@@ -216,7 +216,7 @@ func TestWatcherKilled(t *testing.T) {
 	l := newLine(t, lineOptions{})
 	d := l.newDrop(t)
 	kills, lines := 15, 5
-	if chaos() {
+	if longForms() {
 		kills = 100
 	}
 	var files []string

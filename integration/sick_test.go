@@ -45,7 +45,7 @@ type sickroom struct {
 // TestChaosSickAgency makes one agency ill in each way in turn, under load at
 // two gateways, with an undisturbed stretch before and after each.
 func TestChaosSickAgency(t *testing.T) {
-	onlyInChaos(t)
+	onlyLong(t)
 	for _, what := range illnesses {
 		t.Run(what.name, func(t *testing.T) { suffers(t, what, 20*time.Second, 30*time.Second) })
 	}

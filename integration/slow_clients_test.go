@@ -40,10 +40,10 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// TestChaosSlowClients is the promise: two thousand of them, and the honest
+// TestLongSlowClients is the promise: two thousand of them, and the honest
 // p99 within 1.5×.
-func TestChaosSlowClients(t *testing.T) {
-	onlyInChaos(t)
+func TestLongSlowClients(t *testing.T) {
+	onlyLong(t)
 	before, during := slowClients(t, 2000, 6, 10*time.Second)
 	if during > before*3/2 {
 		t.Errorf("p99 %v, without slow clients %v", during, before)

@@ -84,7 +84,7 @@ func triggerRefused(t *testing.T, d desk) {
 // end. In the long form, every word that comes to an end is tried.
 func triggerWatched(t *testing.T, d desk) {
 	words := []string{"default", "reject", "early"}
-	if chaos() {
+	if longForms() {
 		words = nil
 		for _, w := range d.words(t) {
 			if w.Word != "silent" && (len(w.Agencies) == 0 || slices.ContainsFunc(w.Agencies, d.connected)) {

@@ -305,9 +305,9 @@ func TestWebhooksInTrouble(t *testing.T) {
 	webhooksInTrouble(t, 12, 3)
 }
 
-// TestChaosWebhooksInTrouble is the same with many events.
-func TestChaosWebhooksInTrouble(t *testing.T) {
-	onlyInChaos(t)
+// TestLongWebhooksInTrouble is the same with many events.
+func TestLongWebhooksInTrouble(t *testing.T) {
+	onlyLong(t)
 	webhooksInTrouble(t, 300, 6)
 }
 
@@ -682,9 +682,9 @@ func TestWebhooksOutliveAGateway(t *testing.T) {
 	webhooksOutliveGateways(t, 1, 10)
 }
 
-// TestChaosWebhooksOutliveGateways is the same with many kills.
-func TestChaosWebhooksOutliveGateways(t *testing.T) {
-	onlyInChaos(t)
+// TestLongWebhooksOutliveGateways is the same with many kills.
+func TestLongWebhooksOutliveGateways(t *testing.T) {
+	onlyLong(t)
 	webhooksOutliveGateways(t, 20, 400)
 }
 

@@ -19,13 +19,11 @@ import (
 var Statements embed.FS
 
 const (
-	// MostCounted is where counting stops in each status, unless all that match
-	// are few: a count of one more means "more".
+	// MostCounted is where counting stops in each status, unless a number was
+	// asked for: a count of one more means "more".
 	MostCounted = 2000
 	// Window is how far back the list goes when nobody says from when.
 	Window = 30 * 24 * time.Hour
-	// few declarations of an agency or port are read one by one.
-	few = 10_000
 )
 
 // Board answers questions of officials. Safe for concurrent use.
@@ -112,10 +110,10 @@ func (f Filter) statuses() []declare.Overall {
 
 // List gives a page of the declarations that the scope sees. Beside decides
 // nothing: it names the agency or port of the scope, if it is one's, so that
-// the right index is read.
+// nothing else is read.
 func (b *Board) List(ctx context.Context, scope declare.Scope, beside Filter, filter Filter, after Place, limit int) (Page, error) {
 	now := b.now().UTC()
-	q := question{filter: filter, after: after, limit: limit + 1, agency: filter.Agency, port: filter.Port, waiting: "infinity", from: "-infinity", to: "infinity"}
+	q := question{filter: filter, after: after, limit: limit + 1, agency: filter.Agency, port: filter.Port, sets: anySet, waiting: "infinity", from: "-infinity", to: "infinity"}
 	var page Page
 	switch {
 	case !filter.From.IsZero():
@@ -130,7 +128,12 @@ func (b *Board) List(ctx context.Context, scope declare.Scope, beside Filter, fi
 	if filter.Waiting > 0 {
 		q.waiting = now.Add(-filter.Waiting)
 	}
-	q.roads(beside)
+	if q.port == "" {
+		q.port = beside.Port
+	}
+	if err := b.narrow(ctx, &q, beside); err != nil {
+		return page, err
+	}
 	err := b.ledger.Within(ctx, scope, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, statement("steady")); err != nil {
 			return err
@@ -156,30 +159,50 @@ type key struct {
 	at         time.Time
 }
 
+// anySet stands for all sets of agencies.
+var anySet = []string{""}
+
+// narrow says which sets of agencies have what is asked for, where an agency is
+// named and no port, which has an index of its own. Which sets there are is no
+// secret: the scope decides about every declaration in them. It could not be
+// asked for the sets itself, since what it does not see would be read to find
+// them.
+func (b *Board) narrow(ctx context.Context, q *question, beside Filter) error {
+	named := slices.DeleteFunc([]string{q.agency, beside.Agency}, func(agency string) bool { return agency == "" })
+	if q.port != "" || q.filter.Number != "" || len(named) == 0 {
+		return nil
+	}
+	q.agency = ""
+	return b.ledger.Within(ctx, declare.SystemScope, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statement("sets"), named)
+		if err == nil {
+			q.sets, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+}
+
 // question is a filter as the statements take it.
 type question struct {
-	filter               Filter
-	after                Place
-	limit                int
-	agency, port         string
-	roadAgency, roadPort string // through which few may be found
-	waiting, from, to    any    // times, or 'infinity'
+	filter            Filter
+	after             Place
+	limit             int
+	agency, port      string
+	sets              []string // of agencies, in which to look
+	waiting, from, to any      // times, or 'infinity'
 }
 
 // answer finds one page's declarations and counts all.
 func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, error) {
 	page.Counts = map[declare.Overall]int{}
-	by, name, err := q.road(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	if q.filter.Number != "" || by != "" {
+	if q.filter.Number != "" {
 		page.Exact = true
-		return q.few(ctx, tx, by, name, page.Counts)
+		return q.numbered(ctx, tx, page.Counts)
 	}
 	if err := q.count(ctx, tx, page.Counts); err != nil {
 		return nil, err
 	}
+	wanted := slices.DeleteFunc(q.wanted(), func(s declare.Overall) bool { return page.Counts[s] == 0 })
 	list, at, id := "newest", any("infinity"), q.after.ID
 	if q.filter.Longest {
 		list, at = "longest", "-infinity"
@@ -187,7 +210,7 @@ func (q *question) answer(ctx context.Context, tx pgx.Tx, page *Page) ([]key, er
 	if id != "" {
 		at = q.after.At
 	}
-	rows, err := tx.Query(ctx, statement(list), q.wanted(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit)
+	rows, err := tx.Query(ctx, statement(list), wanted, q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit, q.sets)
 	if err != nil {
 		return nil, err
 	}
@@ -204,50 +227,8 @@ func (q *question) wanted() []declare.Overall {
 	return q.filter.statuses()
 }
 
-// roads names the agency and the port through which few declarations may be
-// found. Filings at an agency are read fast by those who see all of that
-// agency's, or all there are: for others each must be looked at.
-func (q *question) roads(beside Filter) {
-	q.roadAgency, q.roadPort = beside.Agency, q.port
-	if beside == (Filter{}) {
-		q.roadAgency = q.agency
-	}
-	if q.roadPort == "" {
-		q.roadPort = beside.Port
-	}
-}
-
-// road says through what few declarations are found: agency, port, or neither
-// because there are many.
-func (q *question) road(ctx context.Context, tx pgx.Tx) (by, name string, err error) {
-	if q.filter.Number != "" || q.roadAgency == "" && q.roadPort == "" {
-		return "", "", nil
-	}
-	var ofAgency, ofPort int
-	if err := tx.QueryRow(ctx, statement("share"), q.roadAgency, q.roadPort, q.lowest(), q.from, few+1).Scan(&ofAgency, &ofPort); err != nil {
-		return "", "", err
-	}
-	switch {
-	case q.roadPort != "" && ofPort <= few && (q.roadAgency == "" || ofPort <= ofAgency):
-		return "port", q.roadPort, nil
-	case q.roadAgency != "" && ofAgency <= few:
-		return "agency", q.roadAgency, nil
-	}
-	return "", "", nil
-}
-
-// lowest is an id below those of all declarations received since the question's
-// beginning: they sort by the time they were made, a moment before.
-func (q *question) lowest() string {
-	from, bounded := q.from.(time.Time)
-	if !bounded {
-		return ""
-	}
-	return declare.LowestID("dec", from.Add(-time.Hour))
-}
-
 func (q *question) count(ctx context.Context, tx pgx.Tx, counts map[declare.Overall]int) error {
-	rows, err := tx.Query(ctx, statement("counts"), q.filter.statuses(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, MostCounted+1)
+	rows, err := tx.Query(ctx, statement("counts"), q.filter.statuses(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, MostCounted+1, q.sets)
 	if err != nil {
 		return err
 	}
@@ -260,9 +241,9 @@ func (q *question) count(ctx context.Context, tx pgx.Tx, counts map[declare.Over
 	return err
 }
 
-// few asks about declarations that are found by something rare: a number, or
-// by what is called so.
-func (q *question) few(ctx context.Context, tx pgx.Tx, by, name string, counts map[declare.Overall]int) (found []key, err error) {
+// numbered asks about the declarations that have a number: few, whoever sees
+// them.
+func (q *question) numbered(ctx context.Context, tx pgx.Tx, counts map[declare.Overall]int) (found []key, err error) {
 	at, id := any("infinity"), q.after.ID
 	if q.filter.Longest {
 		at = "-infinity"
@@ -270,8 +251,8 @@ func (q *question) few(ctx context.Context, tx pgx.Tx, by, name string, counts m
 	if id != "" {
 		at = q.after.At
 	}
-	rows, err := tx.Query(ctx, statement("few"), q.filter.statuses(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit,
-		q.filter.Longest, q.filter.Number, by, q.lowest(), string(q.filter.Status), name)
+	rows, err := tx.Query(ctx, statement("numbered"), q.filter.statuses(), q.agency, q.port, q.filter.Who, q.waiting, q.from, q.to, at, id, q.limit,
+		q.filter.Longest, q.filter.Number, string(q.filter.Status))
 	if err != nil {
 		return nil, err
 	}

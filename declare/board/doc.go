@@ -9,8 +9,10 @@
 // The list is made for hundreds of thousands of declarations. It never looks
 // at all of them: a page is read from the end of an index, counts stop at
 // [MostCounted], and without other bounds only the last 30 days are looked at.
-// What is asked about few (a number, an agency or a port with few declarations)
-// is read through those instead, and counted exactly.
+// Indexes are of all declarations, of those of a port, and of those filed to
+// the same set of agencies; what an agency's official sees, or what was filed
+// to an agency, is read set by set. What has a number is few, and read and
+// counted one by one.
 //
 // The package is a leaf of declare. It has no tables of its own and changes
 // nothing.

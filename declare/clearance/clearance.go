@@ -71,7 +71,7 @@ func (c *Clearance) Run(ctx context.Context) {
 		}
 		rest := c.pause
 		if more {
-			rest = min(rest, restPerWork*c.now().Sub(begun))
+			rest = restPerWork * c.now().Sub(begun)
 		}
 		timer.Reset(rest)
 	}

@@ -285,10 +285,10 @@ func TestBombs(t *testing.T) {
 	})
 }
 
-// TestChaosTexts reads 64 MiB of shared texts, and no more.
-func TestChaosTexts(t *testing.T) {
-	if os.Getenv("SINGLEWINDOW_TEST_CHAOS") == "" {
-		t.Skip("a long form: make chaos")
+// TestLongTexts reads 64 MiB of shared texts, and no more.
+func TestLongTexts(t *testing.T) {
+	if os.Getenv("SINGLEWINDOW_TEST_LONG") == "" {
+		t.Skip("a long form: make chaos or make long")
 	}
 	workbook := book(t, map[string]string{"xl/worksheets/sheet1.xml": "<sheetData></sheetData>"})
 	file := packed(t, workbook, "xl/sharedStrings.xml", swelling{head: "<sst>", text: "<si><t>" + strings.Repeat("0123456789", 40_000) + "</t></si>", tail: "</sst>", times: 200})
@@ -418,9 +418,9 @@ func TestTooManyRows(t *testing.T) {
 }
 
 // wideRows is how many rows of a template's width are read within so many
-// bytes: in the long form, of make chaos, as many as a large file has.
+// bytes: in the long form, of make long, as many as a large file has.
 func wideRows() (rows int, within int64) {
-	if os.Getenv("SINGLEWINDOW_TEST_CHAOS") != "" {
+	if os.Getenv("SINGLEWINDOW_TEST_LONG") != "" {
 		return 10_000, 64 << 20
 	}
 	return 800, 12 << 20
