@@ -23,10 +23,13 @@ BEGIN
     INSERT INTO reference
     SELECT owner, reference, declaration FROM copy;
 
-    INSERT INTO declaration
-    SELECT new.* FROM copy, declaration d
-     CROSS JOIN LATERAL jsonb_populate_record(d, jsonb_build_object('id', declaration, 'reference', copy.reference, 'event_count', 1)) AS new
-     WHERE d.tenant_id = owner AND d.id = declared;
+    -- A generated column can be named in an INSERT by nobody.
+    EXECUTE format('INSERT INTO declaration (%1$s) SELECT %1$s FROM (
+        SELECT new.* FROM copy, declaration d
+         CROSS JOIN LATERAL jsonb_populate_record(d, jsonb_build_object(''id'', declaration, ''reference'', copy.reference, ''event_count'', 1)) AS new
+         WHERE d.tenant_id = $1 AND d.id = $2) copies',
+        (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+          WHERE attrelid = 'declaration'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '')) USING owner, declared;
 
     INSERT INTO declaration_body
     SELECT new.* FROM copy, declaration_body b
