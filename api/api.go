@@ -3,9 +3,11 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime"
@@ -140,7 +142,22 @@ func configuration(version string) huma.Config {
 	config.CreateHooks = nil
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
+	config.Formats = maps.Clone(config.Formats)
+	config.Formats["application/json"] = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshalStrictly}
 	return config
+}
+
+// Names of members are told apart by case, as JSON does; huma keeps this for all
+// of a program.
+func init() { huma.ValidateStrictCasing = true }
+
+// unmarshalStrictly reads bodies that huma reads as strictly as declarations are
+// read: each member once, in UTF-8.
+func unmarshalStrictly(body []byte, into any) error {
+	if _, faults := declare.ParseJSON(body, mostKeyBytes); len(faults) > 0 {
+		return &failure{code: codeJSONInvalid, faults: faults}
+	}
+	return json.Unmarshal(body, into)
 }
 
 // front is what every request meets first: an id, the headers of every
@@ -156,6 +173,9 @@ func (a *api) front() http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Vary", "Accept-Language, Authorization")
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength != 0 {
+			w.Header().Set("Connection", "close") // nobody reads this body: else the server would wait for it before it answers
+		}
 		answer, began := &answer{ResponseWriter: w}, time.Now()
 		route, pattern := a.mux.Handler(r)
 		defer func() { a.observe(answer.exchange(a.nameOf(pattern), r, began)) }()

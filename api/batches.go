@@ -33,8 +33,8 @@ const (
 	mediaXML    = "application/xml"
 )
 
-// A file may take its time, but not stand still: so long for all of it, and
-// so long without a byte.
+// A file may take its time, but not stand still: so long for all of it, coming
+// or being made, and so long without a byte.
 const (
 	uploadTime  = 30 * time.Minute
 	uploadPause = 30 * time.Second
@@ -83,12 +83,17 @@ func (a *api) registerBatches() {
 			"rejected: errors says why, and nothing was filed for it. valid: a dry run found nothing, or another item kept an all-or-nothing batch from being filed. Every error names sheet, row and column.",
 		security: tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing},
 	}), a.listBatchRows)
-	handle(a, a.operation(route{
+	marked := a.operation(route{
 		id: "get-batch-file", method: http.MethodGet, path: "/v1/batches/{id}/file", tag: "Batches", media: mediaCSV, also: mediaXLSX,
 		summary:     "The marked-up file",
 		description: "The table as it came, with the wrong cells coloured (in XLSX) and a last column that says what is wrong, also what agencies answered later. For NDJSON a table of lines and messages. Texts that a spreadsheet program would take for a formula are escaped.",
 		security:    tenantKey, scope: account.FileBatches, problems: []problemCode{codeResourceMissing, codeBatchNoTable},
-	}), a.markedUp)
+	})
+	huma.Register(a.huma, marked, func(ctx context.Context, in *batchInput) (*huma.StreamResponse, error) {
+		ctx, cancel := context.WithTimeout(ctx, uploadTime)
+		defer cancel()
+		return a.markedUp(ctx, in)
+	})
 	a.registerMappings()
 	a.registerTemplates()
 }
@@ -409,11 +414,26 @@ func (a *api) markedUp(ctx context.Context, in *batchInput) (*huma.StreamRespons
 	if !batchID.MatchString(in.ID) {
 		return nil, declare.ErrMissing
 	}
+	if err := in.request.takesTime(); err != nil {
+		return nil, err
+	}
 	marked, err := a.batches.MarkedUp(ctx, in.request.tenant, in.ID, in.request.language)
 	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(huma.Context) { a.sendMarked(in.request, marked) }}, nil
+}
+
+// takesTime lets a file be made for longer than the server allows: its own
+// deadlines would end the request's context and keep the answer from going out.
+func (r *request) takesTime() error {
+	_, w := humago.Unwrap(r.exchange)
+	connection, until := http.NewResponseController(w), time.Now().Add(uploadTime+patience)
+	err := errors.Join(connection.SetReadDeadline(until), connection.SetWriteDeadline(until))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // no connection to a network
+	}
+	return err
 }
 
 // sendMarked sends a file that may take longer than the server allows.

@@ -313,15 +313,19 @@ type follower struct {
 	writer    http.ResponseWriter
 	control   *http.ResponseController
 	heartbeat *time.Ticker
+	welcomed  time.Time // when the key was last asked about
 }
+
+// keyAge is for how long a stream goes by what it knows of its key.
+const keyAge = 5 * time.Second
 
 // run writes events until the client, its key or the gateway is gone.
 func (f *follower) run(page *event.Page) {
-	began := f.begin()
-	f.request.opened()
-	if !began {
+	f.request.opened() // what follows takes as long as the client likes
+	if !f.begin() {
 		return
 	}
+	f.welcomed = time.Now()
 	f.heartbeat = time.NewTicker(f.api.streams.Heartbeat)
 	defer f.heartbeat.Stop()
 	for f.write(page) && (full(page) || f.wait(page == nil)) {
@@ -373,9 +377,10 @@ func (f *follower) wait(failed bool) bool {
 	}
 }
 
-// welcome tells whether the key that opened the stream is still good.
+// welcome tells whether the key or token that opened the stream is still good.
 func (f *follower) welcome() bool {
-	_, err := authenticate(f.request, f.api.accounts.Authenticate)
+	f.welcomed = time.Now()
+	_, err := authenticate(f.request, f.api.principal)
 	return !errors.Is(err, account.ErrUnknown)
 }
 
@@ -383,6 +388,9 @@ func (f *follower) welcome() bool {
 func (f *follower) write(page *event.Page) bool {
 	if page == nil || len(page.Entries) == 0 {
 		return true
+	}
+	if time.Since(f.welcomed) > keyAge && !f.welcome() {
+		return false
 	}
 	if !f.send(page.Text(f.api.streamed)) {
 		return false

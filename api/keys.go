@@ -159,6 +159,9 @@ type createKeyInput struct {
 	}
 }
 
+// latestYear is the last that RFC 3339 can write.
+const latestYear = 9999
+
 type newKeyOutput struct {
 	Location string `header:"Location" doc:"Where it is revoked"`
 	Replayed string `header:"Idempotent-Replayed" doc:"true: this key was made by an earlier request under this Idempotency-Key; its secret was shown then"`
@@ -182,6 +185,9 @@ func (a *api) createKey(ctx context.Context, in *createKeyInput) (*newKeyOutput,
 	}
 	if in.Body.ExpiresAt != nil {
 		order.Expires = in.Body.ExpiresAt.UTC().Truncate(time.Millisecond)
+		if order.Expires.IsZero() || order.Expires.Year() > latestYear { // the zero time would be none
+			return nil, misplaced("/body/expiresAt")
+		}
 	}
 	key, err := a.accounts.MakeKey(ctx, in.request.tenant, order)
 	if errors.Is(err, account.ErrKeyEnded) {
@@ -206,7 +212,7 @@ func (a *api) rotateKey(ctx context.Context, in *rotateKeyInput) (*newKeyOutput,
 	grace := usualGrace
 	if in.Body.Grace != "" {
 		var ok bool
-		if grace, ok = parseDuration(in.Body.Grace); !ok || grace > account.LongestGrace {
+		if grace, ok = parseDuration(in.Body.Grace, account.LongestGrace); !ok {
 			return nil, misplaced("/body/grace")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,7 +52,28 @@ func (a *api) begin(ctx huma.Context, next func(huma.Context)) {
 	who := askerOf(ctx.Header(headerRequestID), ctx.Query("lang"), ctx.Header("Accept-Language"))
 	inner, _ := humago.Unwrap(ctx)
 	who.traceID = traceOf(inner.Header)
-	next(&request{exchange: ctx, asker: who, api: a})
+	r := &request{exchange: ctx, asker: who, api: a}
+	if err := judgeQuery(inner.URL.RawQuery, ctx.Operation()); err != nil {
+		a.dismiss(r, inner, err)
+		return
+	}
+	next(r)
+}
+
+// judgeQuery refuses what would otherwise be passed over: a pair that cannot be
+// decoded, and a second value where there is one.
+func judgeQuery(raw string, operation *huma.Operation) error {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return misplaced("/query")
+	}
+	for _, parameter := range operation.Parameters {
+		several := parameter.Schema != nil && parameter.Schema.Type == huma.TypeArray
+		if parameter.In == "query" && len(query[parameter.Name]) > 1 && !several {
+			return misplaced("/query/" + parameter.Name)
+		}
+	}
+	return nil
 }
 
 // BodyReader gives the body so that a broken one can be told from a broken

@@ -15,14 +15,15 @@ import (
 type Load struct {
 	mostRequests, mostStreams int
 
-	mu                sync.Mutex
-	requests, streams int
-	shed              int
-	tenants           map[string]int
+	mu                      sync.Mutex
+	requests, open, streams int
+	shed                    int
+	tenants                 map[string]int
 }
 
 // NewLoad bounds the requests under way, and the streams that are open; 0 is
-// no bound. Of the requests one tenant may have three quarters.
+// no bound. Of the requests one tenant may have three quarters, and those that
+// anybody may make, which need no key, have a quarter.
 func NewLoad(requests, streams int) *Load {
 	return &Load{mostRequests: requests, mostStreams: streams, tenants: map[string]int{}}
 }
@@ -31,15 +32,18 @@ func NewLoad(requests, streams int) *Load {
 func (l *Load) Now() (requests, streams, shed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.requests, l.streams, l.shed
+	return l.requests + l.open, l.streams, l.shed
 }
 
-// enter counts a request, or a stream, until leave is called. It is false, and
-// nothing is counted, when there are too many.
-func (l *Load) enter(stream bool) (leave func(), entered bool) {
+// enter counts a request, a stream, or a request that is open to anybody, until
+// leave is called. It is false, and nothing is counted, when there are too many.
+func (l *Load) enter(stream, open bool) (leave func(), entered bool) {
 	number, most := &l.requests, l.mostRequests
-	if stream {
+	switch {
+	case stream:
 		number, most = &l.streams, l.mostStreams
+	case open:
+		number, most = &l.open, (l.mostRequests+3)/4
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +88,7 @@ func (a *api) enter(pattern string, r *http.Request) (leave func(), entered bool
 	if operation != nil && slices.Contains(operation.Tags, tagHealth) {
 		return func() {}, true
 	}
-	return a.load.enter(staysOpen(operation, r.Header.Get("Accept")))
+	return a.load.enter(staysOpen(operation, r.Header.Get("Accept")), operation == nil || len(operation.Security) == 0)
 }
 
 // staysOpen tells whether the answer to a request stays open.

@@ -46,8 +46,8 @@ func (a *api) advanceTestClock(ctx context.Context, in *testClockInput) (*testTi
 	if a.testClock == nil {
 		return nil, declare.ErrMissing
 	}
-	by, ok := parseDuration(in.Body.Advance)
-	if !ok || by > longestAdvance {
+	by, ok := parseDuration(in.Body.Advance, longestAdvance)
+	if !ok {
 		return nil, misplaced("/body/advance")
 	}
 	now, err := a.testClock(ctx, in.request.tenant, by)
@@ -57,8 +57,9 @@ func (a *api) advanceTestClock(ctx context.Context, in *testClockInput) (*testTi
 var isoDuration = regexp.MustCompile(`^P(?:(\d{1,3})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?$`)
 
 // parseDuration reads a duration of ISO 8601 in days of 24 hours, hours,
-// minutes and seconds; at least one of them must be there.
-func parseDuration(text string) (length time.Duration, ok bool) {
+// minutes and seconds; at least one of them must be there, and all together be
+// no longer than most.
+func parseDuration(text string, most time.Duration) (length time.Duration, ok bool) {
 	parts := isoDuration.FindStringSubmatch(text)
 	if parts == nil || text[len(text)-1] == 'P' || text[len(text)-1] == 'T' {
 		return 0, false
@@ -69,6 +70,9 @@ func parseDuration(text string) (length time.Duration, ok bool) {
 		}
 		count, err := strconv.Atoi(parts[i+1])
 		if err != nil {
+			return 0, false
+		}
+		if time.Duration(count) > (most-length)/unit {
 			return 0, false
 		}
 		length += time.Duration(count) * unit

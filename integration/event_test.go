@@ -718,6 +718,29 @@ func TestPlacesInTheFeed(t *testing.T) {
 	t.Errorf("no stream: %v", lines.Err())
 }
 
+// TestStreamsOfThoseWhoOweABody: a stream that is opened with a body which never
+// comes keeps nobody else's from being opened.
+func TestStreamsOfThoseWhoOweABody(t *testing.T) {
+	t.Parallel()
+	ledger, _ := newLedger(t)
+	w := newRESTWindow(t, ledger)
+	at := w.another(t, api.Following{})
+	for _, owed := range slices.Repeat([]string{"Content-Length: 10", "Transfer-Encoding: chunked"}, 4) {
+		owing, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
+		must(t, err)
+		defer func() { must(t, owing.Close()) }()
+		_, err = fmt.Fprintf(owing, "GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n%s\r\n\r\n", w.key, owed)
+		must(t, err)
+		must(t, owing.SetReadDeadline(time.Now().Add(10*time.Second)))
+		if _, err := io.ReadFull(owing, make([]byte, 100)); err != nil {
+			t.Errorf("%s: %v", owed, err)
+		}
+	}
+	if other := w.open(t, at, w.other, "/v1/events"); other.status != http.StatusOK {
+		t.Errorf("another tenant: %d", other.status)
+	}
+}
+
 // TestStreamsAreBounded: so many a tenant, a sign of life, and a client that
 // takes nothing is let go.
 func TestStreamsAreBounded(t *testing.T) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -231,6 +232,18 @@ func TestTokensOfAnIssuer(t *testing.T) {
 	clock.pass(time.Hour)
 	takes("a known key", next.sign(t, claims(nil)))
 	refused(t, "an unknown key", ask(d.sign(t, claims(nil))), 503, "unavailable")
+
+	// A stream lives as long as its token is good.
+	stream := w.open(t, w.another(t, api.Following{Heartbeat: 50 * time.Millisecond}), next.sign(t, claims(map[string]any{"scope": "events:read"})), "/v1/events")
+	lines, lives := bufio.NewScanner(stream.body), 0
+	for lives < 3 && lines.Scan() {
+		if lines.Text() == ":" {
+			lives++
+		}
+	}
+	if must(t, lines.Err()); lives < 3 {
+		t.Errorf("a token's stream ended after %d signs of life", lives)
+	}
 
 	// Keys are taken as ever.
 	takes("an API key", w.key)

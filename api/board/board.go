@@ -1,6 +1,7 @@
 package board
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -166,8 +167,12 @@ func (b *board) missing(w http.ResponseWriter, r *http.Request, v visitor) {
 }
 
 // fail answers for what went wrong here. The visitor gets the number under
-// which it is in the log.
+// which it is in the log. Where the browser has broken off there is nobody to
+// answer, and what failed did so because of that.
 func (b *board) fail(w http.ResponseWriter, r *http.Request, v visitor, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		return
+	}
 	id := w.Header().Get(headerRequestID)
 	if errors.Is(err, declare.ErrUnavailable) {
 		b.log.Warn("the database is not available", "requestId", id, "path", r.URL.Path, "error", err)

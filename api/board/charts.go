@@ -141,7 +141,7 @@ func timelineOf(spans []clearance.Span, now time.Time, words *words) (view timel
 			Track: words.track(span.Track), Who: words.who(span.Who), Stage: words.stage(span.Stage), Took: words.lapse(took), From: span.From, To: span.To, Milliseconds: took,
 		}
 		if span.Track == "" && span.Agency != "" {
-			row.Who += " · " + span.Agency
+			row.Who += " · " + words.track(span.Agency)
 		}
 		if number := len(view.Tracks); number == 0 || view.Tracks[number-1].Name != row.Track {
 			view.Tracks = append(view.Tracks, timelineTrack{Name: row.Track, LabelY: number*trackHeight + labelHeight - 4})

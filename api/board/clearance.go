@@ -1,11 +1,14 @@
 package board
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"singlewindow/declare/clearance"
@@ -18,65 +21,71 @@ func (b *board) registerClearance() {
 }
 
 // clearancePage is what the page shows: what was asked, the stages or what is
-// compared, and the course of one stage on one track.
+// compared, and the course of one stage on one track. With a fault it shows no
+// figures: they would be of something else than what was asked for.
 type clearancePage struct {
 	Question     clearance.Question
 	First, Last  string // days of the period
 	Stage, Every string // of the course
 	StageName    string
 	TrackName    string
-	Stages, Bys  []string // to choose from
+	Agencies     []titled // to choose from, as the next three
+	Kinds        []titled
+	Stages, Bys  []string
 	Rows         []stageRow
 	Trend        trendView
 	Fault        string // key of a text
 }
 
+// titled is what an address names, and what people call it.
+type titled struct{ Name, Title string }
+
 // stageRow is one line of the table.
 type stageRow struct {
 	clearance.Times
-	Track, Name        string // in words
+	Track, Name, Group string // in words
 	Median, P90, Count string
 	Address            string // where the line leads: its course, or only what it is of
 	Chosen             bool
 }
 
 var (
-	chapterCode = regexp.MustCompile(`^[0-9]{2}$`)
-	filterText  = regexp.MustCompile(`^[\pL\pN._-]{1,63}$`)
+	chapterForm = regexp.MustCompile(`^[0-9]{2}$`)
+	kindForm    = regexp.MustCompile(`^[\pL\pN._-]{1,63}$`)
+	everies     = []string{clearance.EveryDay, clearance.EveryWeek}
 	comparisons = []string{clearance.ByKind, clearance.ByPort, clearance.ByChapter}
 )
 
-// chosen gives a value that is one of some, or the usual one.
-func chosen(value, usual string, some ...string) string {
-	if slices.Contains(some, value) {
-		return value
-	}
-	return usual
-}
-
-// fitting gives a value that has a form, or none: what a form's own limits let
-// through by hand finds nothing it could be.
-func fitting(value string, form *regexp.Regexp) string {
-	if form.MatchString(value) {
-		return value
-	}
-	return ""
-}
-
-// askedFor reads the question from the address.
+// askedFor reads the question from the address. What does not fit is a fault.
 func (b *board) askedFor(query url.Values) (page clearancePage, err error) {
+	get := func(name string) string { return strings.TrimSpace(query.Get(name)) }
 	page = clearancePage{
-		Question: clearance.Question{
-			Agency: fitting(query.Get("agency"), filterText), Kind: fitting(query.Get("kind"), filterText), Port: fitting(query.Get("port"), filterText),
-			Chapter: fitting(query.Get("chapter"), chapterCode), By: chosen(query.Get("by"), "", comparisons...),
-		},
-		Stage: chosen(query.Get("stage"), clearance.StageTotal, clearance.Stages...), Every: chosen(query.Get("every"), clearance.EveryDay, clearance.EveryWeek),
+		Question: clearance.Question{Agency: get("agency"), Kind: get("kind"), Port: strings.ToUpper(get("port")), Chapter: get("chapter"), By: get("by")},
+		Stage:    cmp.Or(get("stage"), clearance.StageTotal), Every: cmp.Or(get("every"), clearance.EveryDay), First: get("from"), Last: get("to"),
 		Stages: clearance.Stages, Bys: comparisons,
 	}
 	q := &page.Question
-	if q.Period, err = b.clearance.Period(query.Get("from"), query.Get("to")); errors.Is(err, clearance.ErrPeriod) {
+	for _, filter := range []struct {
+		fault string
+		fits  bool
+	}{
+		{"clearance.fault.agency", q.Agency == "" || agencyForm.MatchString(q.Agency)},
+		{"clearance.fault.kind", q.Kind == "" || kindForm.MatchString(q.Kind)},
+		{"clearance.fault.port", q.Port == "" || portForm.MatchString(q.Port)},
+		{"clearance.fault.chapter", q.Chapter == "" || chapterForm.MatchString(q.Chapter)},
+		{"clearance.fault.stage", slices.Contains(clearance.Stages, page.Stage)},
+		{"clearance.fault.every", slices.Contains(everies, page.Every)},
+		{"clearance.fault.by", q.By == "" || slices.Contains(comparisons, q.By)},
+	} {
+		if !filter.fits {
+			page.Fault = filter.fault
+			return page, nil
+		}
+	}
+	q.Period, err = b.clearance.Period(page.First, page.Last)
+	if errors.Is(err, clearance.ErrPeriod) {
 		page.Fault = "clearance.fault.period"
-		q.Period, err = b.clearance.Period("", "")
+		return page, nil
 	}
 	page.First, page.Last = q.First.Format(time.DateOnly), q.Last.Format(time.DateOnly)
 	return page, err
@@ -84,32 +93,64 @@ func (b *board) askedFor(query url.Values) (page clearancePage, err error) {
 
 func (b *board) clearanceTimes(w http.ResponseWriter, r *http.Request, v visitor) {
 	page, err := b.clearancePage(r, v)
-	if err != nil {
+	switch {
+	case err != nil:
 		b.fail(w, r, v, err)
-		return
+	case page.Fault != "":
+		b.renderStatus(w, r, v, http.StatusBadRequest, "clearance", page)
+	default:
+		b.render(w, r, v, "clearance", page)
 	}
-	b.render(w, r, v, "clearance", page)
 }
 
-// clearancePage asks twice: for the stages, or for what is compared of one
-// stage, and for the course of that stage.
 func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error) {
 	page, err := b.askedFor(r.URL.Query())
 	if err != nil {
 		return page, err
 	}
+	if page.Agencies, err = b.titledAgencies(r, v.Lang); err != nil {
+		return page, err
+	}
+	page.Kinds = b.titledKinds(v.Lang)
+	if page.Fault == "" {
+		err = b.figures(r, v, &page)
+	}
+	return page, err
+}
+
+func (b *board) titledAgencies(r *http.Request, language string) (all []titled, err error) {
+	if b.gateway == nil {
+		return nil, nil
+	}
+	rows, err := b.agencies(r)
+	for _, row := range rows {
+		all = append(all, titled{row.Name, b.agencyTitle(language, row.Name)})
+	}
+	return all, err
+}
+
+func (b *board) titledKinds(language string) (all []titled) {
+	for _, name := range slices.Sorted(maps.Keys(b.kinds)) {
+		all = append(all, titled{name, b.kindTitle(language, name)})
+	}
+	return all
+}
+
+// figures asks twice: for the stages, or for what is compared of one stage, and
+// for the course of that stage.
+func (b *board) figures(r *http.Request, v visitor, page *clearancePage) error {
 	stages, course := page.Question, page.Question
 	if stages.By != "" {
 		stages.Stage = page.Stage
 	}
 	course.Stage, course.Every, course.By, course.Whole = page.Stage, page.Every, "", course.Agency == ""
 	found, err := b.clearance.Ask(r.Context(), v.Scope(), stages)
-	if err != nil {
-		return page, err
+	if err != nil || !page.offer(len(found) > 0) {
+		return err
 	}
 	points, err := b.clearance.Ask(r.Context(), v.Scope(), course)
 	if err != nil {
-		return page, err
+		return err
 	}
 	words := b.wordsIn(v.Lang)
 	page.StageName, page.TrackName = words.stage(page.Stage), words.track(page.Question.Agency)
@@ -119,7 +160,30 @@ func (b *board) clearancePage(r *http.Request, v visitor) (clearancePage, error)
 	for _, stage := range points { // one at most
 		page.Trend = trendOf(stage, page.Question.Period, page.Every, words)
 	}
-	return page, words.err
+	return words.err
+}
+
+// offer adds what was asked for and is not on offer, as an agency is that is
+// not connected any more; of which nothing is found there is no such thing.
+func (p *clearancePage) offer(found bool) bool {
+	for _, choice := range []struct {
+		asked, fault string
+		offered      *[]titled
+	}{
+		{p.Question.Agency, "clearance.fault.agency", &p.Agencies},
+		{p.Question.Kind, "clearance.fault.kind", &p.Kinds},
+	} {
+		offers := func(t titled) bool { return t.Name == choice.asked }
+		if choice.asked == "" || slices.ContainsFunc(*choice.offered, offers) {
+			continue
+		}
+		if !found {
+			p.Fault = choice.fault
+			return false
+		}
+		*choice.offered = append(*choice.offered, titled{choice.asked, choice.asked})
+	}
+	return true
 }
 
 // row shows a stage. Its address keeps the filters that are set.
@@ -139,8 +203,12 @@ func (p *clearancePage) row(stage clearance.Times, query url.Values, words *word
 	if address.Get("agency") == "" {
 		address.Del("agency")
 	}
+	group := stage.Of
+	if p.Question.By == clearance.ByKind {
+		group = words.b.kindTitle(words.language, group)
+	}
 	return stageRow{
-		Times: stage, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
+		Times: stage, Group: group, Track: words.track(stage.Agency), Name: words.stage(stage.Stage),
 		Median: words.lapse(stage.MedianMilliseconds), P90: words.lapse(stage.P90Milliseconds), Count: groupThousands(int(stage.Count)),
 		Address: clearancePath + "?" + address.Encode(), Chosen: stage.Stage == p.Stage && stage.Agency == p.Question.Agency,
 	}

@@ -47,7 +47,6 @@ type declarationPage struct {
 	Events   []eventRow
 	Messages []queries.Message
 	Notices  []noticeRow
-	Hidden   bool // messages and notices of other agencies are not shown
 	Live     string
 }
 
@@ -110,7 +109,7 @@ func (b *board) declaration(w http.ResponseWriter, r *http.Request, v visitor) {
 }
 
 func (b *board) declarationPage(v visitor, found queries.Declaration) (page declarationPage, err error) {
-	page = declarationPage{Row: b.lineRow(v, found.Line), Messages: found.Messages, Hidden: v.Agency != "" || v.Port != ""}
+	page = declarationPage{Row: b.lineRow(v, found.Line), Messages: found.Messages}
 	badges := map[string]badge{}
 	for _, shown := range page.Row.Badges {
 		badges[shown.Agency] = shown

@@ -260,6 +260,14 @@ func inLanguage(lang string, text declare.Text) string {
 	return text.English
 }
 
+// kindTitle is what people call a kind; its name where it is not known any more.
+func (b *board) kindTitle(language, name string) string {
+	if kind := b.kinds[name]; kind != nil {
+		return inLanguage(language, kind.Title)
+	}
+	return name
+}
+
 // lineRow is one declaration's line.
 type lineRow struct {
 	queries.Line
@@ -311,11 +319,8 @@ func (b *board) lineRows(v visitor, lines []queries.Line) []lineRow {
 
 func (b *board) lineRow(v visitor, line queries.Line) lineRow {
 	row := lineRow{
-		Line: line, KindTitle: line.Kind, Mark: overallMarks[line.Status.Status], Who: "list.who." + line.WaitingFor.Who,
+		Line: line, KindTitle: b.kindTitle(v.Lang, line.Kind), Mark: overallMarks[line.Status.Status], Who: "list.who." + line.WaitingFor.Who,
 		Waits: b.now().Sub(line.WaitingFor.Since), Address: declarationAddress(line.Tenant, line.ID),
-	}
-	if kind := b.kinds[line.Kind]; kind != nil {
-		row.KindTitle = inLanguage(v.Lang, kind.Title)
 	}
 	if key := "list.why." + line.WaitingFor.Why; line.WaitingFor.Who != declare.WhoNobody && b.texts.has(key) {
 		row.Why = key

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -65,19 +64,10 @@ func overTLS(r *http.Request) bool {
 }
 
 // addressOf is the visitor's address, by which sign-ins are counted; of IPv6
-// the network, all of which one visitor has. Only what stands in front of us on
-// this machine is believed about others.
+// the network, all of which one visitor has.
 func addressOf(r *http.Request) (string, error) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return "", err
-	}
-	// Some add what they say to the visitor's own header, some write another one.
-	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-	if near := net.ParseIP(host); near != nil && near.IsLoopback() && forwarded != "" {
-		host = strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
-	}
-	return httprate.CanonicalizeIP(host), nil
+	return httprate.CanonicalizeIP(host), err
 }
 
 // withSession loads the request's session and notes that it is in use. Where

@@ -86,6 +86,9 @@ func (w *Webhooks) record(ctx context.Context, t taken, result outcome) error {
 		case v.state == "parked":
 			batch.Queue(statement("park_endpoint"), t.tenant, t.endpoint, t.firstAt, now).Exec(wrote(&parked))
 		}
+		if v.state != "delivered" {
+			batch.Queue(statement("park_deleted"), t.tenant, t.endpoint, ReasonDeleted, now)
+		}
 		return tx.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {

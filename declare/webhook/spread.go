@@ -141,10 +141,15 @@ func (w *Webhooks) openEndpoints(ctx context.Context, tenants []string) (found [
 	return found, err
 }
 
-// spread writes the deliveries of what stands behind an endpoint's cursor.
+// mostPages is how much of what stands behind one endpoint's cursor is written
+// before the others have their turn.
+const mostPages = 5
+
+// spread writes the deliveries of what stands behind an endpoint's cursor. Where
+// that is much, the endpoint is looked at again after the others.
 func (w *Webhooks) spread(ctx context.Context, e open) error {
 	filter := event.Filter{Scope: declare.TenantScope(e.tenant), Tenant: e.tenant}
-	for {
+	for range mostPages {
 		entries, next, err := w.events.After(ctx, filter, e.cursor, page)
 		if err != nil || len(entries) == 0 {
 			return err
@@ -158,6 +163,8 @@ func (w *Webhooks) spread(ctx context.Context, e open) error {
 			return nil
 		}
 	}
+	w.look(e.tenant)
+	return nil
 }
 
 // write moves an endpoint's cursor over events and writes their deliveries, in
