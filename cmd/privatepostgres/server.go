@@ -94,6 +94,12 @@ func (s *Server) url(database string) string {
 	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: query}).String()
 }
 
+// Made tells whether there is a database in the folder, running or not.
+func Made(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "postgresql", "data"))
+	return !errors.Is(err, fs.ErrNotExist) // one that may not be looked at is there
+}
+
 // Running gives the address of the server that a living process runs on the
 // folder, for commands that work beside it.
 func Running(ctx context.Context, o Options) (string, bool) {

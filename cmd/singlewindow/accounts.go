@@ -15,12 +15,34 @@ import (
 	"singlewindow/declare/account"
 )
 
-// withStore runs work on the ledger, beside a running gateway or alone.
+// withStore runs work on the ledger of an installation that there is, beside a
+// running gateway or alone. It makes no private database: a command given to
+// the wrong folder would otherwise succeed on an empty one.
 func withStore(command *cobra.Command, work func(context.Context, *store) error) error {
 	s, err := readSettings(command)
 	if err != nil {
 		return err
 	}
+	if !s.installed() {
+		return fmt.Errorf("%s has no database, and this command makes none: singlewindow serve does. Give it the --data, and the --database if there is one, of the gateway it is meant for%s", s.Data, s.demonstration())
+	}
+	return onStore(command, s, work)
+}
+
+// withStoreMade is [withStore] for the command that an installation may begin
+// with: it makes the private database when there is none, and says so.
+func withStoreMade(command *cobra.Command, work func(context.Context, *store) error) error {
+	s, err := readSettings(command)
+	if err != nil {
+		return err
+	}
+	if !s.installed() {
+		fmt.Fprintf(command.ErrOrStderr(), "singlewindow: making a new database in %s%s\n", s.Data, s.demonstration())
+	}
+	return onStore(command, s, work)
+}
+
+func onStore(command *cobra.Command, s settings, work func(context.Context, *store) error) error {
 	ctx, stop := untilStopped(command) // a private PostgreSQL is stopped in order
 	defer stop()
 	opened, err := openStore(ctx, s, true, newLog())
@@ -35,7 +57,7 @@ func tenantCommand() *cobra.Command {
 	create := &cobra.Command{
 		Use: "create ID NAME", Short: "Register an enterprise; its id is lower-case letters, digits and hyphens", Args: cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return withStore(command, func(ctx context.Context, opened *store) error {
+			return withStoreMade(command, func(ctx context.Context, opened *store) error {
 				if err := opened.accounts.CreateTenant(ctx, arguments[0], arguments[1]); err != nil {
 					return err
 				}
@@ -62,6 +84,7 @@ func keyCommand() *cobra.Command {
 type keyring struct {
 	tenant string
 	test   bool
+	makes  bool // the enterprise too, when there is none
 }
 
 func (k *keyring) addFlags(command *cobra.Command) {
@@ -75,19 +98,38 @@ func (k *keyring) with(command *cobra.Command, work func(context.Context, *accou
 		return usageError{errors.New("--tenant is needed")}
 	}
 	return withStore(command, func(ctx context.Context, opened *store) error {
-		if !k.test {
-			return work(ctx, opened.accounts)
-		}
 		s, err := readSettings(command)
 		if err != nil {
 			return err
+		}
+		if !k.test {
+			return k.on(ctx, opened.accounts, s, work)
 		}
 		apart, err := opened.testStore(ctx, s, newLog())
 		if err != nil {
 			return err
 		}
-		return errors.Join(work(ctx, apart.accounts), apart.close())
+		return errors.Join(k.on(ctx, apart.accounts, s, work), apart.close())
 	})
+}
+
+// on runs work once there is the enterprise.
+func (k *keyring) on(ctx context.Context, accounts *account.Accounts, s settings, work func(context.Context, *account.Accounts) error) error {
+	var err error
+	if k.makes {
+		err = accounts.CreateTenant(ctx, k.tenant, k.tenant)
+	} else {
+		err = accounts.Known(ctx, k.tenant)
+	}
+	switch {
+	case errors.Is(err, account.ErrUnknown) && k.test:
+		return fmt.Errorf("there is no enterprise %s in the test world of %s; to make it with a key: singlewindow keys create --test --tenant %s", k.tenant, s.whichDatabase(), k.tenant)
+	case errors.Is(err, account.ErrUnknown):
+		return fmt.Errorf("there is no enterprise %s in %s; to make it: singlewindow tenant create %s NAME", k.tenant, s.whichDatabase(), k.tenant)
+	case err != nil && !errors.Is(err, account.ErrTenantExists):
+		return err
+	}
+	return work(ctx, accounts)
 }
 
 func createKeyCommand() *cobra.Command {
@@ -104,18 +146,14 @@ func createKeyCommand() *cobra.Command {
 			}
 			order := account.KeyOrder{Name: name, Scopes: scopes}
 			if _, known := account.ParseScopes(scopes); !known {
-				return usageError{fmt.Errorf("--scope is one of %v", account.AllScopes.Names())}
+				return usageError{fmt.Errorf("--scope is one of %s", strings.Join(account.AllScopes.Names(), ", "))}
 			}
 			var err error
 			if order.Expires, err = parseEnd(expires); err != nil {
 				return usageError{err}
 			}
+			k.makes = k.test
 			return k.with(command, func(ctx context.Context, accounts *account.Accounts) error {
-				if k.test {
-					if err := accounts.CreateTenant(ctx, k.tenant, k.tenant); err != nil && !errors.Is(err, account.ErrTenantExists) {
-						return err
-					}
-				}
 				return printKey(command)(accounts.MakeKey(ctx, k.tenant, order))
 			})
 		},
@@ -259,7 +297,7 @@ func knownAgency(command *cobra.Command, name string) error {
 	}
 	names, err := adapters.Names(fsys)
 	if err == nil && !slices.Contains(names, name) {
-		err = usageError{fmt.Errorf("there is no agency %s; known: %v", name, names)}
+		err = usageError{fmt.Errorf("there is no agency %s; known: %s", name, strings.Join(names, ", "))}
 	}
 	return err
 }

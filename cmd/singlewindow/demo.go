@@ -40,6 +40,9 @@ var demoFile string
 // demoTenant is the enterprise that files in the demonstration.
 const demoTenant = "demo"
 
+// demoFolder, in the data folder, is where the demonstration lives.
+const demoFolder = "demo"
+
 // demoPatience is how long the demonstration waits for final statuses.
 const demoPatience = 60 * time.Second
 
@@ -88,7 +91,7 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			if !command.Flags().Changed("data") {
-				s.Data = filepath.Join(s.Data, "demo")
+				s.Data = filepath.Join(s.Data, demoFolder)
 			}
 			if !command.Flags().Changed("test-world") {
 				s.TestWorld = "on"
@@ -127,12 +130,15 @@ func demo(ctx context.Context, out io.Writer, s settings, once bool) error {
 		return errors.Join(err, logFile.Close())
 	}
 	address := "http://" + st.listener.Addr().String()
-	fmt.Fprintf(out, "gateway %s, %d simulated agencies, private PostgreSQL in %s (%.1f s)\n", address, len(st.simulators.agencies), s.Data, time.Since(begun).Seconds())
+	fmt.Fprintf(out, "gateway %s, %d simulated agencies, %s (%.1f s)\n", address, len(st.simulators.agencies), s.whichDatabase(), time.Since(begun).Seconds())
 	signIn := fmt.Sprintf("board %s%s: sign in as %s with the password %s\n", address, board.Root, demoUser, st.password)
-	fmt.Fprint(out, signIn)
+	if !once {
+		fmt.Fprint(out, signIn)
+	}
 	err = play(ctx, out, &client{address, st.key, "en", &http.Client{Timeout: 30 * time.Second}})
 	if err == nil && !once {
 		fmt.Fprintf(out, "\nThe gateway is at %s until you press Ctrl-C. Try:\n\n  export SINGLEWINDOW_KEY=%s\n  curl -s -H \"Authorization: Bearer $SINGLEWINDOW_KEY\" '%s/v1/declarations?limit=3'\n\n", address, st.key, address)
+		fmt.Fprintf(out, "The commands keys, tenant, credential, user, doctor and tasks reach it with:%s\n", s.flags())
 		fmt.Fprint(out, signIn)
 		select {
 		case <-ctx.Done():

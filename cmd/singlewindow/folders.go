@@ -192,7 +192,7 @@ func oneAgency(command *cobra.Command) (*adapters.Agency, error) {
 	}
 	if _, err := fs.Stat(fsys, name); name == "" || err != nil {
 		names, failure := adapters.Names(fsys)
-		return nil, errors.Join(usageError{fmt.Errorf("--agency: choose one of %v", names)}, failure)
+		return nil, errors.Join(usageError{fmt.Errorf("--agency: choose one of %s", strings.Join(names, ", "))}, failure)
 	}
 	agency, err := adapters.Load(fsys, name, adapters.Deployment{})
 	if err == nil && len(agency.Missing()) > 0 {

@@ -13,9 +13,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"singlewindow/adapters"
 	"singlewindow/api"
@@ -59,9 +62,26 @@ func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (
 		url = opened.private.URL()
 	}
 	if err := opened.connect(ctx, s, url, log); err != nil {
-		return nil, errors.Join(err, opened.close())
+		return nil, errors.Join(ofAnotherPast(err, s), opened.close())
 	}
 	return opened, nil
+}
+
+// PostgreSQL's codes of statements that do not fit what is there, and the one
+// among them that is about the user's rights.
+const (
+	doesNotFit = "42"
+	notAllowed = "42501"
+)
+
+// ofAnotherPast says what to do where the tables that are there do not fit the
+// statements that should bring them up to date.
+func ofAnotherPast(err error, s settings) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, doesNotFit) || refused.Code == notAllowed {
+		return err
+	}
+	return fmt.Errorf("%s has tables that this version cannot bring up to date; they were left as they are, and another --data folder, without --database, makes a new database: %w", s.whichDatabase(), err)
 }
 
 func (o *store) connect(ctx context.Context, s settings, url string, log *slog.Logger) error {

@@ -386,7 +386,11 @@ func (w *watcher) deliver(ctx context.Context, name string) error {
 	if err := w.note(name, became); err != nil {
 		return err
 	}
-	w.log.Info("sent", "file", name, "batch", became.Batch, "declaration", became.Declaration)
+	what, id := "batch", became.Batch
+	if id == "" {
+		what, id = "declaration", became.Declaration
+	}
+	w.log.Info("sent", "file", name, what, id)
 	return os.Rename(taken, w.in(sentFolder, name))
 }
 

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -229,6 +231,41 @@ func (s settings) issuer(log *slog.Logger) (*api.Issuer, error) {
 		return nil, usageError{fmt.Errorf("--jwt-issuer, --jwt-audience, --jwt-tenant-claim: %w", err)}
 	}
 	return issuer, nil
+}
+
+// installed tells whether there is a database to work on.
+func (s settings) installed() bool {
+	return s.Database != "" || privatepostgres.Made(s.Data)
+}
+
+// whichDatabase names it without what is secret in its URL.
+func (s settings) whichDatabase() string {
+	if s.Database == "" {
+		return "the private PostgreSQL in " + s.Data
+	}
+	config, err := pgx.ParseConfig(s.Database)
+	if err != nil {
+		return "the database named by --database"
+	}
+	return fmt.Sprintf("the database %s at %s", config.Database, config.Host)
+}
+
+// flags are those that lead a command to the same database.
+func (s settings) flags() string {
+	if s.Database == "" {
+		return " --data " + s.Data
+	}
+	return " --data " + s.Data + " and the same --database"
+}
+
+// demonstration tells where a demonstration was given in the data folder; ""
+// for nowhere.
+func (s settings) demonstration() string {
+	at := filepath.Join(s.Data, demoFolder)
+	if info, err := os.Stat(at); err != nil || !info.IsDir() {
+		return ""
+	}
+	return "; that of the demonstration: --data " + at
 }
 
 // folders gives the agencies' folders: the built-in ones, or those of a folder

@@ -253,8 +253,8 @@ func printDeliveries(out io.Writer, deliveries ...api.DeliveryView) error {
 		if one.NextAt != nil {
 			next = one.NextAt.Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%d attempts\t%d\t%s\t%d ms\t%s\n",
-			one.EventID, dash(one.DeclarationID), one.Number, one.Type, one.State, one.Attempts, one.Status, dash(one.Reason), one.DurationMS, next)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%s\t%d ms\t%s\n",
+			one.EventID, dash(one.DeclarationID), one.Number, one.Type, one.State, counted(one.Attempts, "attempt"), one.Status, dash(one.Reason), one.DurationMS, next)
 	}
 	return table.Flush()
 }
