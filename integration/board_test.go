@@ -447,6 +447,11 @@ func TestWhoSeesWhat(t *testing.T) {
 						t.Errorf("%s sees the message to %s: %t", name, agency, shown)
 					}
 				}
+				for text, told := range map[string][]string{"Only those of your agency are shown.": {"east", "west"}, "Messages and notices are not shown to officials at a port.": {"port"}} {
+					if strings.Contains(body, text) != slices.Contains(told, name) {
+						t.Errorf("%s is told, or not told: %s", name, text)
+					}
+				}
 				if strings.Count(body, "<article class=\"filing\">") != 2 {
 					t.Errorf("%s does not see both agencies' decisions", name)
 				}

@@ -323,8 +323,42 @@ func (l *line) mustShow(t *testing.T, said api.ClearanceTimes, agency string) {
 	mustShowStages(t, signedIn(t, address, "agency").page(t, "/board/clearance"), said, func(track, stage string) bool {
 		return track == agency || track == "" && stage == clearance.StageTotal
 	})
-	if page := operator.page(t, "/board/clearance?by=port&stage=review&every=week&chapter=x&from=2027-02-30&agency=%3Cb%3E"); !strings.Contains(page, `class="fault"`) || strings.Contains(page, "<b>") {
-		t.Error("a bad address is not told, or shown as it came")
+	mustRefuse(t, operator, agency)
+}
+
+// mustRefuse: what an address asks for and cannot be is told, in the visitor's
+// language, and no figures of something else are shown in its place. The forms
+// offer what can be asked for under the names that people use.
+func mustRefuse(t *testing.T, operator browser, agency string) {
+	t.Helper()
+	offered := regexp.MustCompile(`<option value="` + agency + `">([^<]+)</option>`).FindStringSubmatch(operator.page(t, "/board/clearance"))
+	if offered == nil || offered[1] == agency {
+		t.Fatalf("%s is offered as %q", agency, offered)
+	}
+	if page := operator.page(t, "/board/clearance?agency="+agency); !strings.Contains(page, `<option value="`+agency+`" selected>`) || !shownStage.MatchString(page) {
+		t.Errorf("nothing is shown of %s", agency)
+	}
+	for query, told := range map[string][2]string{
+		"agency=" + url.QueryEscape(offered[1]):                                    {"There is no such agency.", "没有这个机构"},
+		"agency=nobody-of-that-name":                                               {"There is no such agency.", "没有这个机构"},
+		"by=port&stage=review&every=week&chapter=x&from=2027-02-30&agency=%3Cb%3E": {"There is no such agency.", "没有这个机构"},
+		"kind=nonsense":                    {"There is no such kind of declaration.", "没有这种申报"},
+		"port=%27--":                       {"A port or office is written as its code", "口岸或关区须填写代码"},
+		"chapter=x":                        {"An HS chapter is written as two digits", "税则章须填写两位数字"},
+		"stage=nonsense":                   {"There is no such stage.", "没有这个环节"},
+		"every=year":                       {"A trend is by day or by week.", "趋势单位只能是日或周"},
+		"by=colour":                        {"There is no such comparison.", "没有这种对比"},
+		"from=2026-03-02&to=2026-03-01":    {"This is not a period", "时段有误"},
+		"from=2027-02-30&agency=" + agency: {"This is not a period", "时段有误"},
+	} {
+		for i, language := range []string{"en", "zh"} {
+			response, err := operator.client.Get(operator.address + "/board/clearance?" + query + "&lang=" + language)
+			must(t, err)
+			status, page := bodyOf(t, response)
+			if status != http.StatusBadRequest || !strings.Contains(page, `<p class="fault" role="alert">`+told[i]) || strings.Contains(page, "<data ") || strings.Contains(page, "<b>") {
+				t.Errorf("%s in %s: %d %s", query, language, status, page)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os/exec"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"singlewindow/adapters"
+	"singlewindow/api"
 	"singlewindow/api/board"
 	"singlewindow/declare"
 	"singlewindow/declare/account"
@@ -39,7 +41,8 @@ type window struct {
 func openWindow(t testing.TB, accounts *account.Accounts) *window {
 	t.Helper()
 	w := &window{accounts: accounts}
-	w.Server = httptest.NewServer(board.New(board.Options{Accounts: accounts, IDs: newIDs(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Zone: time.UTC}))
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // whence the tests ask, as a proxy would
+	w.Server = httptest.NewServer(api.BehindProxy(here, board.New(board.Options{Accounts: accounts, IDs: newIDs(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Zone: time.UTC})))
 	t.Cleanup(w.Close)
 	return w
 }
