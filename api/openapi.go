@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/goccy/go-yaml"
@@ -139,21 +140,20 @@ func (a *api) serveDocument() error {
 			return fmt.Errorf("openapi: %w", err)
 		}
 	}
-	asJSON, err := json.Marshal(document)
-	if err != nil {
-		return fmt.Errorf("openapi: %w", err)
-	}
-	asYAML, err := document.YAML()
-	if err != nil {
-		return fmt.Errorf("openapi: %w", err)
-	}
-	a.serveBytes("/openapi.json", "application/openapi+json", asJSON)
-	a.serveBytes("/openapi.yaml", "application/openapi+yaml", asYAML)
+	a.serveWritten("/openapi.json", "application/openapi+json", func() ([]byte, error) { return json.Marshal(document) })
+	a.serveWritten("/openapi.yaml", "application/openapi+yaml", document.YAML)
 	return a.serveDocs(document)
 }
 
-func (a *api) serveBytes(at, media string, body []byte) {
+// serveWritten serves what is written when it is asked for first: to write the
+// document takes longer than all else that a gateway's start does here.
+func (a *api) serveWritten(at, media string, write func() ([]byte, error)) {
+	written := sync.OnceValues(write)
 	a.mux.HandleFunc("GET "+at, func(w http.ResponseWriter, r *http.Request) {
+		body, err := written()
+		if err != nil {
+			panic(err) // of what was built in
+		}
 		w.Header().Set("Content-Type", media)
 		w.Header().Set("Cache-Control", "max-age=60")
 		if _, err := w.Write(body); err != nil {
