@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -121,29 +122,37 @@ func (b *Batches) addStatuses(ctx context.Context, tenant, id string, s *source,
 		byID[status.ID] = status
 	}
 	for i := range results {
-		status := byID[results[i].DeclarationID]
-		results[i].Status = status.Status
-		if err := b.addAgencyErrors(ctx, tenant, id, s, &results[i], status); err != nil {
-			return err
-		}
+		results[i].Status = byID[results[i].DeclarationID].Status
 	}
-	return nil
+	return b.addAgencyErrors(ctx, tenant, id, s, results, byID)
 }
 
-func (b *Batches) addAgencyErrors(ctx context.Context, tenant, id string, s *source, result *Result, status declare.Status) error {
-	faults := agencyFaults(status)
-	if len(faults) == 0 {
-		return nil
+// addAgencyErrors puts what agencies have against declarations at the cells
+// that these are made of. Their rows are read together, no more at once than
+// there is room for.
+func (b *Batches) addAgencyErrors(ctx context.Context, tenant, id string, s *source, results []Result, statuses map[string]declare.Status) error {
+	var numbers []int
+	at, told := map[int]*Result{}, map[int][]declare.Fault{}
+	for i := range results {
+		number := results[i].Number
+		if faults := agencyFaults(statuses[results[i].DeclarationID]); len(faults) > 0 {
+			numbers, at[number], told[number] = append(numbers, number), &results[i], faults
+		}
 	}
-	items, err := b.items(ctx, s, tenant, "item_rows", tenant, id, result.Number)
-	if err != nil || len(items) == 0 {
-		return err
+	for len(numbers) > 0 {
+		items, err := b.items(ctx, s, tenant, "item_rows", tenant, id, numbers, itemBytes)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, one := range items {
+			_, places, _, err := b.compose(s, one)
+			if err != nil {
+				return err
+			}
+			at[one.number].Errors = append(at[one.number].Errors, locate(told[one.number], places)...)
+		}
+		numbers = numbers[slices.Index(numbers, items[len(items)-1].number)+1:]
 	}
-	_, places, _, err := b.compose(s, items[0])
-	if err != nil {
-		return err
-	}
-	result.Errors = append(result.Errors, locate(faults, places)...)
 	return nil
 }
 
