@@ -380,16 +380,32 @@ type matrix struct {
 // nobody but its owner reads a word of it.
 func TestIsolation(t *testing.T) {
 	t.Parallel()
+	isolated(t, 3)
+}
+
+// TestLongIsolation asks for everything as everybody.
+func TestLongIsolation(t *testing.T) {
+	onlyLong(t)
+	isolated(t, 1)
+}
+
+// isolated asks for every operation as one in so many roles, in each another
+// one first, as the seed draws.
+func isolated(t *testing.T, oneIn int) {
+	t.Helper()
+	draw := seed(t).IntN(oneIn)
 	m := &matrix{wholeWindow: newWholeWindow(t)}
 	roles := m.roles(t)
-	for _, o := range m.operations {
+	for i, o := range m.operations {
 		before := m.cases
 		m.mustBeKnown(t, o)
 		open := map[string]string{} // answers to everybody, by address
-		for _, who := range roles {
-			m.try(t, o, who, open)
+		for j, who := range roles {
+			if (i+j+draw)%oneIn == 0 {
+				m.try(t, o, who, open)
+			}
 		}
-		if m.cases-before < len(roles) {
+		if m.cases-before < len(roles)/oneIn {
 			t.Errorf("%s is not in the matrix", o.id)
 		}
 	}
