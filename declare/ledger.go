@@ -162,10 +162,39 @@ func upgrade(ctx context.Context, db *sql.DB, store database.Store, versionTable
 	for tries := 1; tries < mostRaces && lostRace(err); tries++ {
 		_, err = provider.Up(ctx)
 	}
-	if err != nil {
+	switch {
+	case ofAnotherPast(err):
+		return fmt.Errorf("%w: %s: %w", ErrAnotherPast, versionTable, err)
+	case err != nil:
 		return fmt.Errorf("migrate %s: %w", versionTable, err)
 	}
 	return nil
+}
+
+// ErrAnotherPast is given where tables do not fit the statements that should
+// bring them up to date: they are another program's, or of an unfinished version.
+var ErrAnotherPast = errors.New("declare: the tables cannot be brought up to date")
+
+// PostgreSQL's codes of statements that do not fit what is there, and the one
+// among them that is about the user's rights.
+const (
+	classUnfit     = "42"
+	codeNotAllowed = "42501"
+)
+
+func ofAnotherPast(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && sqlClass(server) == classUnfit && server.Code != codeNotAllowed
+}
+
+// DatabaseAt names a database and its host as its address does, without what is
+// secret in it.
+func DatabaseAt(address string) (name, host string, err error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return "", "", errors.New("the database's address cannot be read") // pgx would quote it
+	}
+	return config.Database, config.Host, nil
 }
 
 // mostRaces is one more than there is to be made by somebody else first: the

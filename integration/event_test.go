@@ -724,7 +724,7 @@ func TestStreamsOfThoseWhoOweABody(t *testing.T) {
 	t.Parallel()
 	ledger, _ := newLedger(t)
 	w := newRESTWindow(t, ledger)
-	at := w.another(t, api.Following{})
+	at := w.another(t, api.Following{Heartbeat: 100 * time.Millisecond}) // by which it learns that they left
 	for _, owed := range slices.Repeat([]string{"Content-Length: 10", "Transfer-Encoding: chunked"}, 4) {
 		owing, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
 		must(t, err)

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
+	"time"
 
 	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
 )
 
 // said runs a command and gives what it printed, and why it failed.
@@ -113,14 +113,12 @@ func TestInstallationFromTheShell(t *testing.T) {
 // forget leaves tables that nobody knows how they came to be.
 func forget(t *testing.T, url string) {
 	t.Helper()
-	connection, err := pgx.Connect(t.Context(), url)
+	ledger, err := declare.OpenLedger(t.Context(), url, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := connection.Exec(t.Context(), "DROP TABLE ledger_version"); err != nil {
-		t.Error(err)
-	}
-	if err := connection.Close(t.Context()); err != nil {
+	defer ledger.Close()
+	if _, err := ledger.Pool().Exec(t.Context(), "RESET ROLE; DROP TABLE ledger_version"); err != nil {
 		t.Error(err)
 	}
 }

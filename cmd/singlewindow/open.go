@@ -13,12 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"singlewindow/adapters"
 	"singlewindow/api"
@@ -67,18 +64,10 @@ func openStore(ctx context.Context, s settings, beside bool, log *slog.Logger) (
 	return opened, nil
 }
 
-// PostgreSQL's codes of statements that do not fit what is there, and the one
-// among them that is about the user's rights.
-const (
-	doesNotFit = "42"
-	notAllowed = "42501"
-)
-
 // ofAnotherPast says what to do where the tables that are there do not fit the
 // statements that should bring them up to date.
 func ofAnotherPast(err error, s settings) error {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, doesNotFit) || refused.Code == notAllowed {
+	if !errors.Is(err, declare.ErrAnotherPast) {
 		return err
 	}
 	return fmt.Errorf("%s has tables that this version cannot bring up to date; they were left as they are, and another --data folder, without --database, makes a new database: %w", s.whichDatabase(), err)

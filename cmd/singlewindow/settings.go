@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"singlewindow/adapters"
 	"singlewindow/api"
 	"singlewindow/cmd/privatepostgres"
+	"singlewindow/declare"
 )
 
 // settings is the whole configuration. A value comes from the flag, else from
@@ -243,11 +243,11 @@ func (s settings) whichDatabase() string {
 	if s.Database == "" {
 		return "the private PostgreSQL in " + s.Data
 	}
-	config, err := pgx.ParseConfig(s.Database)
+	name, host, err := declare.DatabaseAt(s.Database)
 	if err != nil {
 		return "the database named by --database"
 	}
-	return fmt.Sprintf("the database %s at %s", config.Database, config.Host)
+	return fmt.Sprintf("the database %s at %s", name, host)
 }
 
 // flags are those that lead a command to the same database.
