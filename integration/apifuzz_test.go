@@ -30,7 +30,7 @@ import (
 // answer is documented, no failure of ours, and a problem where it is a refusal.
 func TestWhateverIsAsked(t *testing.T) {
 	t.Parallel()
-	askAnything(t, 800)
+	askAnything(t, 400)
 }
 
 func TestLongWhateverIsAsked(t *testing.T) {

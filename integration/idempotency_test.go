@@ -24,7 +24,7 @@ import (
 // references at the same time; TestLongKeysRaced at length.
 func TestKeysRaced(t *testing.T) {
 	t.Parallel()
-	raceForKeys(t, 2000)
+	raceForKeys(t, 1000)
 }
 
 func TestLongKeysRaced(t *testing.T) {
