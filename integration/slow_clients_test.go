@@ -103,13 +103,21 @@ type crowd struct {
 	all  sync.WaitGroup
 }
 
+// comesWithin is the time in which a crowd gathers, one after the other: in step
+// it would be one machine's scheduler that is measured, and not the gateway.
+const comesWithin = 5 * time.Second
+
 func (l *line) crowd(t *testing.T, number int) *crowd {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	c := &crowd{stop: stop}
 	t.Cleanup(c.leave)
-	for range number {
+	for i := range number {
 		c.all.Go(func() {
+			select {
+			case <-time.After(time.Duration(i) * comesWithin / time.Duration(number)):
+			case <-ctx.Done():
+			}
 			for ctx.Err() == nil {
 				c.linger(ctx, l.gateway.address)
 			}
