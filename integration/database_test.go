@@ -155,7 +155,7 @@ func (l *line) mustBeAway(t *testing.T, y *tally, is trouble, asks []question) {
 	for last := begun; last.Sub(begun) < 2*time.Second; last = <-pace.C {
 		for _, path := range []string{"/livez", "/problems/unavailable", "/openapi.json"} {
 			asked := time.Now()
-			if given := l.ask(t, "", http.MethodGet, path, nil); given.status != http.StatusOK || time.Since(asked) > time.Second {
+			if given := l.ask(t, "", http.MethodGet, path, nil); given.status != http.StatusOK || time.Since(asked) > patience(time.Second) {
 				t.Errorf("%s: %s: %d after %v", is.name, path, given.status, time.Since(asked))
 			}
 		}

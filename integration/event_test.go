@@ -611,7 +611,7 @@ func TestStreamsEndWithTheGateway(t *testing.T) {
 	asked := time.Now()
 	l.gateway.stop(t)
 	number(t, "stop of the gateway with open streams", time.Since(asked).Round(10*time.Millisecond), 5*time.Second)
-	if took := time.Since(asked); took > 5*time.Second {
+	if took := time.Since(asked); took > patience(5*time.Second) {
 		t.Errorf("the streams held up the stop: %v", took)
 	}
 	eventually(t, 5*time.Second, "the stream has said where to go on", func() bool { return mine.wasTold("come back with the last id") })

@@ -159,12 +159,23 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// patience is how long a test waits for what must not take longer than this.
+// The long forms run alone and hold to it; the short forms run several at once,
+// beside other packages, and are about what happens, not how fast.
+func patience(bar time.Duration) time.Duration {
+	if longForms() {
+		return bar
+	}
+	return 4 * bar
+}
+
 // eventually waits until a condition holds; it is how tests wait for things.
 // The longer it has waited the less often it looks: looking at tables that grew
 // takes the processors from those who must be waited for.
 func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
 	begun := time.Now()
+	within = patience(within)
 	deadline := time.After(within)
 	for !holds() {
 		select {

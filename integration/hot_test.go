@@ -95,7 +95,10 @@ func (l *line) stream(t *testing.T, from sample) *stream {
 	s := &stream{end: func() { cancel(); filing.Wait() }}
 	for client := range 2 {
 		filing.Go(func() {
+			pace := time.NewTicker(100 * time.Millisecond)
+			defer pace.Stop()
 			for n := 0; ctx.Err() == nil; n++ {
+				<-pace.C
 				reference := fmt.Sprintf("STREAM-%d-%d", client, n)
 				given, err := l.submit(ctx, bolt, reference, from.as(t, reference))
 				if ctx.Err() != nil {

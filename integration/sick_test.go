@@ -434,7 +434,7 @@ func (f findings) hold(t *testing.T, spare int) {
 	if f.burnt > 0 {
 		t.Errorf("%d attempts were burnt", f.burnt)
 	}
-	if f.back > 30*time.Second {
+	if f.back > patience(30*time.Second) {
 		t.Errorf("first success after %v", f.back)
 	}
 	if f.expected != nil {

@@ -89,8 +89,6 @@ func TestBadXMLIsRefused(t *testing.T) {
 		"<?xml version='1.0' encoding='GB18030'?><a/>":                     "xml.encoding",
 		strings.Repeat("<a>", 300):                                         "xml.depth",
 		"<a>" + long + "</a>":                                              "xml.tooLarge",
-		"<declarations><a b='" + long + "'/></declarations>":               "xml.tooLarge",
-		"<!--" + long + "--><a/>":                                          "xml.tooLarge",
 		"<declarations>" + strings.Repeat("<a/>", 10) + "<b" + long + "/>": "xml.tooLarge",
 	} {
 		_, _, err := messages(t, file)
