@@ -33,7 +33,7 @@ func FuzzCheck(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2))
 	insertions := []string{"", "\n", "- ", ": ", "{", "[", "\"", "&a", "*a", "<", "</x>", "\x00", "\xff", ",", "FILL-IN", "!!binary x", "? ", "|\n", "# "}
 	for which := range files {
-		for range 7 {
+		for range 3 {
 			f.Add(uint8(which), uint16(random.UintN(2000)), uint8(random.UintN(20)), insertions[random.IntN(len(insertions))])
 		}
 	}

@@ -155,12 +155,12 @@ func TestLocate(t *testing.T) {
 		"":                                 "",
 		"hm":                               "",
 	} {
-		if got := agency.Locate(filed, path); got != want {
+		if got := agency.Locate(filed, path)[0]; got != want {
 			t.Errorf("%q is from %q, want %q", path, got, want)
 		}
 	}
 	filed.Kind = "letter"
-	if got := agency.Locate(filed, "Head/Office"); got != "" {
+	if got := agency.Locate(filed, "Head/Office")[0]; got != "" {
 		t.Errorf("a kind the agency does not take is from %q", got)
 	}
 }

@@ -12,27 +12,47 @@ import (
 	"singlewindow/mapping"
 )
 
-// Locate implements [declare.Agency]. The path is an XPath of local names, its
+// Locate implements [declare.Agency]. A path is an XPath of local names, its
 // steps chosen by position or by a child, Name[Number=2]; it may be absolute or
 // begin below the root. Where the message has no such element, the answer is
 // where the field would stand in the declaration; where the element came from
 // nowhere, the nearest one around it with a source answers.
-func (a *Agency) Locate(subject declare.Subject, xmlPath string) string {
+func (a *Agency) Locate(subject declare.Subject, xmlPaths ...string) (pointers []string) {
+	pointers = make([]string, len(xmlPaths))
 	taken, known := a.takes[subject.Kind]
-	if !known || xmlPath == "" {
-		return ""
+	if !known {
+		return pointers
 	}
 	document, _ := taken.mapping.Write(subject.Tree, a.values(subject)) // what it could not write has no origin
 	message := etree.NewDocument()
 	if err := message.ReadFromBytes(document.XML()); err != nil || message.Root() == nil {
-		return ""
+		return pointers
 	}
+	written := written{taken.mapping, subject.Tree, &message.Element, map[string]string{}}
+	document.Walk(func(origin mapping.Origin) { written.origins[plainPath(origin.Path)] = origin.Pointer })
+	for i, xmlPath := range xmlPaths {
+		if xmlPath != "" {
+			pointers[i] = written.locate(xmlPath)
+		}
+	}
+	return pointers
+}
+
+// written is a message as the mapping wrote it from a declaration.
+type written struct {
+	mapping *mapping.Mapping
+	tree    map[string]any
+	message *etree.Element
+	origins map[string]string // pointers by path
+}
+
+func (w written) locate(xmlPath string) string {
 	wanted := strings.Split(strings.Trim(xmlPath, "/"), "/")
-	if name, _ := splitStep(wanted[0]); name != taken.mapping.Root() {
-		wanted = append([]string{taken.mapping.Root()}, wanted...)
+	if name, _ := splitStep(wanted[0]); name != w.mapping.Root() {
+		wanted = append([]string{w.mapping.Root()}, wanted...)
 	}
-	found, missing := follow(&message.Element, wanted)
-	nearest := nearestPointer(document, found)
+	found, missing := follow(w.message, wanted)
+	nearest := w.nearestPointer(found)
 	if len(missing) == 0 {
 		return nearest
 	}
@@ -41,8 +61,8 @@ func (a *Agency) Locate(subject declare.Subject, xmlPath string) string {
 		names[i], _ = splitStep(step)
 	}
 	for end := len(names); end > len(names)-len(missing); end-- {
-		for _, pattern := range patterns(taken.mapping, "/"+strings.Join(names[:end], "/")) {
-			if at, fits := fill(pattern, nearest, subject.Tree, missing); fits {
+		for _, pattern := range patterns(w.mapping, "/"+strings.Join(names[:end], "/")) {
+			if at, fits := fill(pattern, nearest, w.tree, missing); fits {
 				return at
 			}
 		}
@@ -108,11 +128,9 @@ func choose(elements []*etree.Element, predicate string) int {
 
 // nearestPointer is where an element, or the nearest around it with a source,
 // is from.
-func nearestPointer(document *mapping.Document, at string) string {
-	pointers := map[string]string{}
-	document.Walk(func(origin mapping.Origin) { pointers[plainPath(origin.Path)] = origin.Pointer })
+func (w written) nearestPointer(at string) string {
 	for ; at != "/" && at != "." && at != ""; at = path.Dir(at) {
-		if pointer := pointers[at]; pointer != "" {
+		if pointer := w.origins[at]; pointer != "" {
 			return pointer
 		}
 	}

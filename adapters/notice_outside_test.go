@@ -77,7 +77,7 @@ func locateAll(t *testing.T, agency *adapters.Agency, scenario string, reading d
 	}
 	subject := declare.Subject{Kind: tree["kind"].(string), Tree: tree, AcceptedAt: sampleDay}
 	for _, complaint := range reading.Errors {
-		pointer := agency.Locate(subject, complaint.XMLPath)
+		pointer := agency.Locate(subject, complaint.XMLPath)[0]
 		if pointer == "" || complaint.Chain == "" || complaint.Meaning.English == "" {
 			totals["pointers lost"]++
 			t.Errorf("%s: %s %s %q leads to %q", scenario, complaint.Code, complaint.Chain, complaint.XMLPath, pointer)
@@ -87,7 +87,7 @@ func locateAll(t *testing.T, agency *adapters.Agency, scenario string, reading d
 		t.Logf("%s: %s %s -> %s -> %s (%s)", filepath.Base(scenario), complaint.Code, complaint.Chain, complaint.XMLPath, pointer, complaint.Text)
 	}
 	for _, duty := range reading.Duties {
-		if pointer := agency.Locate(subject, duty.XMLPath); duty.Item > 0 && !strings.HasSuffix(pointer, "/governmentAgencyGoodsItems/"+strconv.Itoa(duty.Item-1)) {
+		if pointer := agency.Locate(subject, duty.XMLPath)[0]; duty.Item > 0 && !strings.HasSuffix(pointer, "/governmentAgencyGoodsItems/"+strconv.Itoa(duty.Item-1)) {
 			totals["pointers lost"]++
 			t.Errorf("%s: a duty of item %d stands at %q", scenario, duty.Item, pointer)
 		} else {

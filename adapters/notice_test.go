@@ -67,7 +67,7 @@ func TestPointersLeadSomewhere(t *testing.T) {
 	kind, _ := expected.Declaration["kind"].(string) // one without a kind is taken by nobody
 	subject := declare.Subject{Kind: kind, Tree: expected.Declaration, AcceptedAt: sampleDay}
 	for path, want := range expected.Pointers {
-		if got := agency.Locate(subject, path); got != want {
+		if got := agency.Locate(subject, path)[0]; got != want {
 			t.Errorf("%s leads to %q, not %q", path, got, want)
 		}
 	}

@@ -90,13 +90,13 @@ func (a *Agency) ReadNotice(body []byte, answered *declare.Subject) (ToldNotice,
 		return notice, nil
 	}
 	for i, e := range notice.Errors {
-		notice.Errors[i].Pointer = a.Locate(*answered, e.XMLPath)
+		notice.Errors[i].Pointer = a.Locate(*answered, e.XMLPath)[0]
 	}
 	for i, d := range notice.Documents {
-		notice.Documents[i].Pointer = a.Locate(*answered, d.XMLPath)
+		notice.Documents[i].Pointer = a.Locate(*answered, d.XMLPath)[0]
 	}
 	for i, d := range notice.Duties {
-		notice.Duties[i].Pointer = a.Locate(*answered, d.XMLPath)
+		notice.Duties[i].Pointer = a.Locate(*answered, d.XMLPath)[0]
 	}
 	return notice, nil
 }

@@ -44,9 +44,9 @@ type Agency interface {
 	// very version can be made again later, see [Reopener].
 	Archive() []byte
 
-	// Locate finds the field of the declaration that an element of the
-	// agency's message came from; "" when there is none.
-	Locate(subject Subject, xmlPath string) string
+	// Locate finds, for each of these elements of the agency's message, the
+	// field of the declaration that it came from; "" when there is none.
+	Locate(subject Subject, xmlPaths ...string) (pointers []string)
 }
 
 // Profile is what is fixed about an agency while its folder is loaded.

@@ -125,11 +125,11 @@ func (a guarded) Read(body []byte) (reading Reading, err error) {
 	return reading, err
 }
 
-func (a guarded) Locate(subject Subject, xmlPath string) (pointer string) {
-	if a.safely("locate", func() error { pointer = a.Agency.Locate(subject, xmlPath); return nil }) != nil {
-		return "" // the agency's own path still says where
+func (a guarded) Locate(subject Subject, xmlPaths ...string) (pointers []string) {
+	if a.safely("locate", func() error { pointers = a.Agency.Locate(subject, xmlPaths...); return nil }) != nil {
+		return make([]string, len(xmlPaths)) // the agency's own paths still say where
 	}
-	return pointer
+	return pointers
 }
 
 // within is [Ledger.Within] for work that touches many people's declarations.

@@ -284,7 +284,8 @@ func (g *Gateway) locateErrors(ctx context.Context, tenant string, status *Statu
 	for i := range status.Filings {
 		filing := &status.Filings[i]
 		courier := g.courier(filing.Agency)
-		if courier == nil || !filing.points() {
+		paths, pointers := filing.places()
+		if courier == nil || len(paths) == 0 {
 			continue
 		}
 		if tree == nil {
@@ -302,34 +303,29 @@ func (g *Gateway) locateErrors(ctx context.Context, tenant string, status *Statu
 			DeclarationID: status.ID, MessageID: filing.MessageID, Reference: status.Reference,
 			Kind: status.Kind, Tree: tree, AcceptedAt: status.ReceivedAt,
 		}
-		filing.point(func(xmlPath string) string { return agency.Locate(subject, xmlPath) })
+		for k, pointer := range agency.Locate(subject, paths...) {
+			*pointers[k] = pointer
+		}
 	}
 	return nil
 }
 
-// points tells whether anything an agency said leads into its message.
-func (f *FilingStatus) points() bool {
-	return slices.ContainsFunc(f.Errors, func(e AgencyError) bool { return e.XMLPath != "" }) ||
-		slices.ContainsFunc(f.Duties, func(d Duty) bool { return d.XMLPath != "" }) ||
-		slices.ContainsFunc(f.Documents, func(d DocumentWanted) bool { return d.XMLPath != "" })
-}
-
-// point fills in the pointers, asking once for each path.
-func (f *FilingStatus) point(locate func(xmlPath string) string) {
-	known := map[string]string{"": ""}
-	at := func(xmlPath string) string {
-		if _, asked := known[xmlPath]; !asked {
-			known[xmlPath] = locate(xmlPath)
+// places are the paths into its message that an agency gave, and where their
+// pointers into the declaration belong.
+func (f *FilingStatus) places() (xmlPaths []string, pointers []*string) {
+	add := func(xmlPath string, pointer *string) {
+		if xmlPath != "" {
+			xmlPaths, pointers = append(xmlPaths, xmlPath), append(pointers, pointer)
 		}
-		return known[xmlPath]
 	}
 	for i := range f.Errors {
-		f.Errors[i].Pointer = at(f.Errors[i].XMLPath)
+		add(f.Errors[i].XMLPath, &f.Errors[i].Pointer)
 	}
 	for i := range f.Duties {
-		f.Duties[i].Pointer = at(f.Duties[i].XMLPath)
+		add(f.Duties[i].XMLPath, &f.Duties[i].Pointer)
 	}
 	for i := range f.Documents {
-		f.Documents[i].Pointer = at(f.Documents[i].XMLPath)
+		add(f.Documents[i].XMLPath, &f.Documents[i].Pointer)
 	}
+	return xmlPaths, pointers
 }

@@ -81,7 +81,7 @@ func surviveCrashes(t *testing.T, what string, words []string, rate int, signals
 	}
 	number(t, what+", times", len(signals), "20 in chaos")
 	number(t, what+", slowest recovery", worst.Round(time.Millisecond), recoveredWithin)
-	if worst > recoveredWithin {
+	if worst > patience(recoveredWithin) {
 		t.Error("recovered too late")
 	}
 	l.finish(t, c, wait, y, what)

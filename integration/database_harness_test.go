@@ -25,14 +25,8 @@ const (
 	finalWithin     = 2 * time.Minute // after the last trouble
 )
 
-// answeredWithin is how soon a refusal is promised; the short forms share the
-// processors with other tests under the race detector, and give it twice that.
-func answeredWithin() time.Duration {
-	if longForms() {
-		return 2 * time.Second
-	}
-	return 4 * time.Second
-}
+// answeredWithin is how soon a refusal is promised.
+func answeredWithin() time.Duration { return patience(2 * time.Second) }
 
 // tally counts answers by status and holds each to what is promised.
 type tally struct {
@@ -156,7 +150,7 @@ func (l *line) finish(t *testing.T, c *campaign, wait func(), y *tally, what str
 	})
 	took := time.Since(last)
 	number(t, what+", all final after the last", took.Round(time.Millisecond), finalWithin)
-	if took > finalWithin {
+	if took > patience(finalWithin) {
 		t.Error("too late")
 	}
 	y.report(t, what)

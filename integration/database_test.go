@@ -62,7 +62,7 @@ func databaseInTrouble(t *testing.T, names ...string) {
 		back := y.takenSince(t, time.Now())
 		eventually(t, recoveredWithin, "the gateway says that it is back", func() bool { return strings.Contains(l.gateway.allWords(t)[said:], "the database is back") })
 		number(t, "PostgreSQL "+is.name+", recovery", back.Round(time.Millisecond), recoveredWithin)
-		if back > recoveredWithin {
+		if back > patience(recoveredWithin) {
 			t.Errorf("%s: only after %v", is.name, back)
 		}
 		lines := strings.Split(strings.TrimSpace(l.gateway.allWords(t)[said:]), "\n")

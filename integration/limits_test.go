@@ -319,7 +319,7 @@ func (w *restWindow) shedsLoad(t *testing.T) {
 	if none > 0 || away == 0 || len(crowded) == 0 {
 		t.Errorf("%d turned away without need, %d with, %d accepted", none, away, len(crowded))
 	}
-	if during > 3*before+20*time.Millisecond {
+	if during > patience(3*before+20*time.Millisecond) {
 		t.Errorf("whoever was let in waited %v, before the rush %v", during, before)
 	}
 	if given := bounded.ask(t, "", http.MethodGet, "/readyz", nil); given.status != http.StatusOK {

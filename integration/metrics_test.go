@@ -81,6 +81,14 @@ func TestMetrics(t *testing.T) {
 		page = l.read(t, address, "/metrics")
 		return total(t, page, "singlewindow_queue_messages") > 0 && total(t, page, "singlewindow_agency_state") >= len(agencies)
 	})
+	byName, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	must(t, err)
+	byName.Host = "rebound.example"
+	told, err := l.client.Do(byName)
+	must(t, err)
+	if status, _ := bodyOf(t, told); status != http.StatusForbidden {
+		t.Errorf("asked by a name: %d", status)
+	}
 	for _, want := range []struct {
 		number int
 		name   string

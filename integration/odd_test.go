@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +71,9 @@ func (a *oddAgency) Read(body []byte) (declare.Reading, error) { return a.read(s
 
 func (a *oddAgency) Archive() []byte { return nil }
 
-func (a *oddAgency) Locate(declare.Subject, string) string { return a.locate() }
+func (a *oddAgency) Locate(_ declare.Subject, xmlPaths ...string) []string {
+	return slices.Repeat([]string{a.locate()}, len(xmlPaths))
+}
 
 // dispatches gives what was sent for a reference.
 func (a *oddAgency) dispatches(reference string) []declare.Dispatch {

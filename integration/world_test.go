@@ -3,7 +3,6 @@ package integration
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -168,10 +167,8 @@ func (l *line) mustBeApart(t *testing.T, testKey string, from sample, filed decl
 			}
 			foreign, none := ask(c.foreign), ask(missing)
 			refused(t, c.foreign+below, foreign, 404, "resource.missing")
-			foreign.header.Del("Date")
-			none.header.Del("Date")
-			if !bytes.Equal(foreign.body, none.body) || !maps.EqualFunc(foreign.header, none.header, slices.Equal[[]string]) {
-				t.Errorf("foreign is unlike missing:\n%v %s\n%v %s", foreign.header, foreign.body, none.header, none.body)
+			if told(foreign) != told(none) {
+				t.Errorf("foreign is unlike missing:\n%s\n%s", told(foreign), told(none))
 			}
 		}
 		for _, feed := range []string{"/v1/declarations", "/v1/events?after=beginning&limit=500", "/v1/declarations?reference=WORLD-1"} {

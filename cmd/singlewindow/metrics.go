@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -228,10 +229,35 @@ func (g *gateway) openMonitor(log *slog.Logger) (*monitor, error) {
 	for path, page := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
 		pages.HandleFunc("GET /debug/pprof/"+path, page)
 	}
-	m := &monitor{&http.Server{Handler: pages, ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}, make(chan error, 1)}
+	anywhere, err := isYes("monitor-anywhere", g.settings.MonitorAnywhere)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	var handler http.Handler = pages
+	if !anywhere {
+		handler = askedByAddress(pages)
+	}
+	m := &monitor{&http.Server{Handler: handler, ReadHeaderTimeout: headerTime, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}, make(chan error, 1)}
 	go func() { m.served <- m.server.Serve(listener) }()
 	log.Info("monitoring", "address", "http://"+listener.Addr().String())
 	return m, nil
+}
+
+// askedByAddress refuses whoever asks by another name than localhost: a page of
+// the web can have its own name lead to this machine, and a browser that runs
+// here would read memory for it.
+func askedByAddress(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host // without a port
+		}
+		if host != "localhost" && net.ParseIP(strings.Trim(host, "[]")) == nil {
+			http.Error(w, "ask by an address, or see --monitor-anywhere", http.StatusForbidden)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 }
 
 // close ends the second listener and whatever is read there.
