@@ -176,18 +176,22 @@ func (a *api) createKey(ctx context.Context, in *createKeyInput) (*newKeyOutput,
 	if in.Body.Scopes == nil {
 		order.Scopes = in.request.scopes.Names()
 	}
+	var wrong []string
 	wanted, known := account.ParseScopes(order.Scopes)
 	if !known {
-		return nil, misplaced("/body/scopes")
-	}
-	if lacking := in.request.scopes.Lacks(wanted); lacking != 0 {
-		return nil, &missingScope{lacking}
+		wrong = append(wrong, "/body/scopes")
 	}
 	if in.Body.ExpiresAt != nil {
 		order.Expires = in.Body.ExpiresAt.UTC().Truncate(time.Millisecond)
 		if order.Expires.IsZero() || order.Expires.Year() > latestYear { // the zero time would be none
-			return nil, misplaced("/body/expiresAt")
+			wrong = append(wrong, "/body/expiresAt")
 		}
+	}
+	if len(wrong) > 0 {
+		return nil, misplaced(wrong...)
+	}
+	if lacking := in.request.scopes.Lacks(wanted); lacking != 0 {
+		return nil, &missingScope{lacking}
 	}
 	key, err := a.accounts.MakeKey(ctx, in.request.tenant, order)
 	if errors.Is(err, account.ErrKeyEnded) {
@@ -245,9 +249,13 @@ func (a *api) newKey(key account.Key, err error) (*newKeyOutput, error) {
 	return out, nil
 }
 
-// misplaced is a value that is not allowed where it stands.
-func misplaced(pointer string) error {
-	return &failure{code: codeParameterInvalid, faults: []declare.Fault{{Code: string(codeParameterInvalid), Pointer: pointer}}}
+// misplaced are values that are not allowed where they stand.
+func misplaced(pointers ...string) error {
+	refused := &failure{code: codeParameterInvalid}
+	for _, pointer := range pointers {
+		refused.faults = append(refused.faults, declare.Fault{Code: string(codeParameterInvalid), Pointer: pointer})
+	}
+	return refused
 }
 
 type keyInput struct {

@@ -51,6 +51,10 @@ func TestKeysOverREST(t *testing.T) {
 			t.Errorf("%s: %s", body, given.body)
 		}
 	}
+	both := w.order(t, w.key, "/v1/keys", "bad", `{"name":"x","scopes":["x"],"expiresAt":"0001-01-01T00:00:00Z"}`)
+	if problem := refused(t, "two mistakes", both, 422, "parameter.invalid"); len(problem.Errors) != 2 {
+		t.Errorf("not both are told: %s", both.body)
+	}
 	refused(t, "no JSON", w.order(t, w.key, "/v1/keys", "bad", `{"name"`), 400, "json.invalid")
 	refused(t, "no body", w.order(t, w.key, "/v1/keys", "bad", ""), 400, "body.missing")
 	refused(t, "too much", w.order(t, w.key, "/v1/keys", "bad", `{"name":"`+strings.Repeat("x", 20<<10)+`"}`), 413, "body.tooLarge")

@@ -54,7 +54,8 @@ func built(name string, arguments ...string) (string, error) {
 		return "", err
 	}
 	folder := filepath.Join(filepath.Dir(address.Query().Get("host")), name) + string(filepath.Separator)
-	build := exec.Command("go", slices.Concat([]string{"build", "-o", folder}, arguments)...)
+	// Nobody debugs them: a quarter of the building is spared.
+	build := exec.Command("go", slices.Concat([]string{"build", "-gcflags=all=-dwarf=false", "-ldflags=-w", "-o", folder}, arguments)...)
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}

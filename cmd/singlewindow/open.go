@@ -233,14 +233,18 @@ func (g *gateway) open(ctx context.Context, s settings, log *slog.Logger) error 
 const newsEvery = 250 * time.Millisecond
 
 // split gives the officials' pages what is theirs, and all else to the API,
-// each with its path as it came.
+// each with its path as it came. Who comes with a browser and knows only the
+// host is led to the pages.
 func split(pages, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if board.Holds(r.URL.Path) {
+		switch {
+		case board.Holds(r.URL.Path):
 			pages.ServeHTTP(w, r)
-			return
+		case r.URL.Path == "/" && r.Method == http.MethodGet:
+			http.Redirect(w, r, board.Root, http.StatusSeeOther)
+		default:
+			rest.ServeHTTP(w, r)
 		}
-		rest.ServeHTTP(w, r)
 	})
 }
 
