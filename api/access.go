@@ -260,6 +260,7 @@ func (i *Issuer) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	}
 	response, err := i.client.Do(request)
 	if err != nil {
+		i.address = ""
 		return nil, err
 	}
 	var set jose.JSONWebKeySet
@@ -267,7 +268,10 @@ func (i *Issuer) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("answered %d", response.StatusCode)
 	}
-	return set.Keys, errors.Join(err, response.Body.Close())
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		i.address = "" // they may have moved
+	}
+	return set.Keys, err
 }
 
 // fits tells whether a key may sign with an algorithm: a public one of that

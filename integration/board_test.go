@@ -310,7 +310,7 @@ func TestLongBoard(t *testing.T) {
 		}
 	}
 
-	visitor := r.signIn(t, account.User{Name: "looks on", Role: account.Operator})
+	visitor := r.signIn(t, account.User{Name: "onlooker", Role: account.Operator})
 	told, live := visitor.follow(t), look{}
 	for n := range 20 {
 		filed := r.file(t, fmt.Sprintf("LIVE-%d", n))

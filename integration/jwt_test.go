@@ -29,18 +29,23 @@ type issuer struct {
 	*httptest.Server
 	mu    sync.Mutex
 	keys  []jose.JSONWebKey
-	asked int // for its keys
+	at    string // where its keys are
+	asked int    // for its keys
 	down  bool
 }
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{}
+	i := &issuer{at: "/jwks"}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		i.give(w, map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"}})
+		i.give(w, map[string]any{"issuer": i.URL, "jwks_uri": i.URL + i.place(), "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"}})
 	})
-	mux.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /{place}", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != i.place() {
+			http.NotFound(w, r)
+			return
+		}
 		i.mu.Lock()
 		i.asked++
 		set := jose.JSONWebKeySet{Keys: i.keys}
@@ -70,6 +75,19 @@ func (i *issuer) publish(keys ...jose.JSONWebKey) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = keys
+}
+
+func (i *issuer) place() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.at
+}
+
+// move has the keys elsewhere from now on.
+func (i *issuer) move(to string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.at = to
 }
 
 func (i *issuer) breakDown(down bool) {
@@ -232,6 +250,19 @@ func TestTokensOfAnIssuer(t *testing.T) {
 	clock.pass(time.Hour)
 	takes("a known key", next.sign(t, claims(nil)))
 	refused(t, "an unknown key", ask(d.sign(t, claims(nil))), 503, "unavailable")
+
+	// It is back, with its keys elsewhere.
+	i.breakDown(false)
+	i.move("/moved")
+	i.publish(d.public(), next.public())
+	clock.pass(5 * time.Second)
+	takes("a key that came elsewhere", d.sign(t, claims(nil)))
+	i.move("/again")
+	i.publish(r.public(), next.public())
+	clock.pass(10 * time.Minute)
+	takes("a known key, asked for in vain", next.sign(t, claims(nil)))
+	clock.pass(5 * time.Second)
+	takes("a key that came elsewhere again", r.sign(t, claims(nil)))
 
 	// A stream lives as long as its token is good.
 	stream := w.open(t, w.another(t, api.Following{Heartbeat: 50 * time.Millisecond}), next.sign(t, claims(map[string]any{"scope": "events:read"})), "/v1/events")
