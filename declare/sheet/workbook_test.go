@@ -423,7 +423,7 @@ func wideRows() (rows int, within int64) {
 	if os.Getenv("SINGLEWINDOW_TEST_LONG") != "" {
 		return 10_000, 64 << 20
 	}
-	return 400, 6 << 20
+	return 800, 12 << 20
 }
 
 // wideTables are many rows of a template's width, in either format.
