@@ -3,10 +3,10 @@
 run: build
 	@bin/singlewindow demo $(if $(ONCE),--once)
 
-# Six tests at once: most of them wait, for leases, deadlines and processes.
+# Four tests at once: most of them wait, for leases, deadlines and processes.
 # Garbage may lie longer, which spares a tenth of the work; vet is lint's.
 test: setup-tests
-	GOGC=400 go test -race -shuffle=on -parallel 6 -timeout 15m -vet=off ./...
+	GOGC=400 go test -race -shuffle=on -parallel 4 -timeout 15m -vet=off ./...
 
 # The long forms of the tests; ONLY is a pattern of their names. Whatever befalls
 # deliveries, within an hour:

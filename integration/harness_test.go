@@ -45,7 +45,7 @@ func run(m *testing.M) (code int) {
 		err = os.Chmod(folder, 0o711)
 	}
 	if err == nil {
-		server, err = privatepostgres.Start(context.Background(), privatepostgres.Options{Folder: folder, Settings: map[string]string{"fsync": "off", "max_connections": "500"}})
+		server, err = privatepostgres.Start(context.Background(), privatepostgres.Options{Folder: folder, Settings: map[string]string{"fsync": "off", "max_connections": "300"}})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
