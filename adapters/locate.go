@@ -28,11 +28,11 @@ func (a *Agency) Locate(subject declare.Subject, xmlPaths ...string) (pointers [
 	if err := message.ReadFromBytes(document.XML()); err != nil || message.Root() == nil {
 		return pointers
 	}
-	written := written{taken.mapping, subject.Tree, &message.Element, map[string]string{}}
-	document.Walk(func(origin mapping.Origin) { written.origins[plainPath(origin.Path)] = origin.Pointer })
+	w := written{taken.mapping, subject.Tree, &message.Element, map[string]string{}}
+	document.Walk(func(origin mapping.Origin) { w.origins[plainPath(origin.Path)] = origin.Pointer })
 	for i, xmlPath := range xmlPaths {
 		if xmlPath != "" {
-			pointers[i] = written.locate(xmlPath)
+			pointers[i] = w.locate(xmlPath)
 		}
 	}
 	return pointers

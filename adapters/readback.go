@@ -89,14 +89,19 @@ func (a *Agency) ReadNotice(body []byte, answered *declare.Subject) (ToldNotice,
 	if answered == nil {
 		return notice, nil
 	}
-	for i, e := range notice.Errors {
-		notice.Errors[i].Pointer = a.Locate(*answered, e.XMLPath)[0]
+	var paths []string
+	var pointers []*string
+	for i := range notice.Errors {
+		paths, pointers = append(paths, notice.Errors[i].XMLPath), append(pointers, &notice.Errors[i].Pointer)
 	}
-	for i, d := range notice.Documents {
-		notice.Documents[i].Pointer = a.Locate(*answered, d.XMLPath)[0]
+	for i := range notice.Documents {
+		paths, pointers = append(paths, notice.Documents[i].XMLPath), append(pointers, &notice.Documents[i].Pointer)
 	}
-	for i, d := range notice.Duties {
-		notice.Duties[i].Pointer = a.Locate(*answered, d.XMLPath)[0]
+	for i := range notice.Duties {
+		paths, pointers = append(paths, notice.Duties[i].XMLPath), append(pointers, &notice.Duties[i].Pointer)
+	}
+	for i, pointer := range a.Locate(*answered, paths...) {
+		*pointers[i] = pointer
 	}
 	return notice, nil
 }
